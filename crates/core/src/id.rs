@@ -1,12 +1,14 @@
-//! Names, parsed once: what holds an [`AgentId`] never checks it again.
+//! Names, parsed once: what holds an [`AgentId`] or a [`MessageId`] never checks it again.
+
+mod message;
 
 use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// Longest agent id, in bytes.
-pub const AGENT_ID_LEN_MAX: usize = 128;
+pub use crate::limits::AGENT_ID_LEN_MAX;
+pub use message::{MESSAGE_ID_TEXT_LEN, MessageId, MessageIds, ParseMessageIdError};
 
 /// The name of an agent: 1 to 128 bytes of UTF-8 without control characters, and not `/` alone.
 ///
@@ -78,6 +80,8 @@ impl Borrow<str> for AgentId {
     }
 }
 
+crate::text::serde_as_text!(AgentId, "an agent id of 1 to 128 bytes");
+
 impl fmt::Display for AgentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -113,3 +117,6 @@ pub enum ParseAgentIdError {
     #[error("agent id is \"/\" alone (byte 0), which names the root")]
     SlashAlone,
 }
+
+#[cfg(test)]
+mod tests;

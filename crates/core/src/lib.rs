@@ -5,8 +5,14 @@
 //!
 //! Reading order: [`id`], [`exit`], [`envelope`], then [`supervise`].
 
+pub mod envelope;
 pub mod exit;
 pub mod id;
+pub mod limits;
+pub mod seam;
+mod text;
 
+pub use envelope::{Envelope, MessageType, Priority, TraceContext};
 pub use exit::{ExitReason, Report};
-pub use id::{AgentId, ParseAgentIdError};
+pub use id::{AgentId, MessageId, MessageIds, ParseAgentIdError, ParseMessageIdError};
+pub use seam::Clock;
