@@ -1,0 +1,452 @@
+//! Handles of agents: typed ([`Addr`]), by message ([`Recipient`]), and untyped ([`AnyAddr`]).
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use ggml_agent_core::envelope::Envelope;
+use ggml_agent_core::{AgentId, ExitReason};
+
+use crate::agent::Agent;
+use crate::cell::header::control;
+use crate::cell::mailbox::{Lane, Mail, Overflow};
+use crate::cell::queue::Refused;
+use crate::cell::{self, AnyCell, MsgCell};
+use crate::error::{AskError, SendError};
+use crate::pool::seat;
+use crate::reply::{Reply, Unanswered};
+use crate::time;
+
+/// The default deadline of an ask.
+pub const ASK_DEADLINE_DEFAULT: Duration = Duration::from_secs(5);
+
+/// The address of an agent: cheap to clone, does not keep the agent alive, survives its restarts.
+///
+/// Delivery is at most once: what is accepted is handled once or becomes a dead letter (M7).
+pub struct Addr<A: Agent> {
+    cell: Arc<dyn MsgCell<A::Msg>>,
+}
+
+impl<A: Agent> Addr<A> {
+    pub(crate) fn from_cell(cell: Arc<dyn MsgCell<A::Msg>>) -> Self {
+        Self { cell }
+    }
+
+    /// The agent's name.
+    #[must_use]
+    pub fn id(&self) -> &AgentId {
+        &self.cell.header().id
+    }
+
+    /// Sends a message without waiting, in the order of the calls (M2).
+    ///
+    /// # Errors
+    /// [`SendError`] gives the message back. With [`Overflow::Wait`] a full mailbox answers `Full`:
+    /// use [`Addr::send`] to wait.
+    pub fn tell(&self, msg: A::Msg) -> Result<(), SendError<A::Msg>> {
+        self.tell_on(Lane::User, msg)
+    }
+
+    /// As [`Addr::tell`], in the lane of your choice.
+    ///
+    /// # Errors
+    /// As [`Addr::tell`].
+    pub fn tell_on(&self, lane: Lane, msg: A::Msg) -> Result<(), SendError<A::Msg>> {
+        push(&self.cell, lane, Mail { message: msg, asker: None })
+            .map_err(|error| error.map(|mail| mail.message))
+    }
+
+    /// Sends a message; with [`Overflow::Wait`] it waits for room, first come, first served.
+    ///
+    /// # Errors
+    /// [`SendError`] gives the message back; `Full` after the policy's deadline.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops a message that is still waiting for room; it was not accepted.
+    pub async fn send(&self, msg: A::Msg) -> Result<(), SendError<A::Msg>> {
+        let mail = Mail { message: msg, asker: None };
+        push_waiting(&self.cell, Lane::User, mail)
+            .await
+            .map_err(|error| error.map(|mail| mail.message))
+    }
+
+    /// Asks, and waits for the answer at most [`ASK_DEADLINE_DEFAULT`].
+    ///
+    /// # Errors
+    /// [`AskError`] says why there is no answer; it never hangs (M6).
+    ///
+    /// # Cancel safety
+    /// A question that is still queued when the future is dropped is never handled.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(Reply<T>) -> A::Msg,
+    ) -> Result<T, AskError> {
+        self.ask_within(ASK_DEADLINE_DEFAULT, question).await
+    }
+
+    /// As [`Addr::ask`], with a deadline of your choice.
+    ///
+    /// # Errors
+    /// As [`Addr::ask`].
+    pub async fn ask_within<T: Send + 'static>(
+        &self,
+        deadline: Duration,
+        question: impl FnOnce(Reply<T>) -> A::Msg,
+    ) -> Result<T, AskError> {
+        let (reply, answer) = Reply::pair();
+        let mail = Mail { message: question(reply), asker: Some(answer.asker()) };
+        let answered = async {
+            push_waiting(&self.cell, Lane::User, mail).await.map_err(|error| match error {
+                SendError::Full(_) => AskError::Full,
+                SendError::Fenced(_) => AskError::Fenced,
+                _ => AskError::Ended,
+            })?;
+            match answer.await {
+                Ok(value) => Ok(value),
+                Err(unanswered) => Err(verdict(self.cell.clone(), unanswered).await),
+            }
+        };
+        time::within(deadline, answered).await.unwrap_or(Err(AskError::Deadline(deadline)))
+    }
+
+    /// Lets it handle what is queued, then end (M10). New messages are refused from now on.
+    pub fn stop(&self) {
+        request_stop(self.cell.clone());
+    }
+
+    /// Lets it finish the current message, then end (M10). What is queued becomes dead letters.
+    pub fn shutdown(&self) {
+        request_shutdown(self.cell.clone());
+    }
+
+    /// Drops its handler at the next await point (M10). A handler that never awaits is fenced.
+    pub fn kill(&self) {
+        request_kill(self.cell.clone());
+    }
+
+    /// Whether an incarnation is alive now.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.cell.header().is_alive()
+    }
+
+    /// The number of the latest incarnation; 0 before the first start.
+    #[must_use]
+    pub fn incarnation(&self) -> u64 {
+        self.cell.header().incarnation()
+    }
+
+    /// Messages queued.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.cell.mailbox().len()
+    }
+
+    /// Waits until the agent is gone for good, and says how its last incarnation ended.
+    pub async fn ended(&self) -> ExitReason {
+        ended(&*self.cell).await
+    }
+
+    /// Calls `f` once, when the current incarnation ends, before the next one starts; at once, with
+    /// false, if none is alive.
+    pub fn on_exit(&self, f: impl FnOnce(&AgentId, u64, &ExitReason) + Send + 'static) -> bool {
+        on_exit(&*self.cell, f)
+    }
+
+    /// The same agent for those who know only a message type that converts into its own.
+    #[must_use]
+    pub fn recipient<M>(&self) -> Recipient<M>
+    where
+        M: Into<A::Msg> + Send + 'static,
+    {
+        let addr = self.clone();
+        Recipient {
+            id: self.id().clone(),
+            tell: Arc::new(move |message: M| {
+                // The message comes back as the agent's type; a recipient's user has no other form
+                // of it, so it is dropped after it was refused, which the error says.
+                addr.tell(message.into()).map_err(|error| error.map(drop))
+            }),
+        }
+    }
+
+    /// The same agent without its type.
+    #[must_use]
+    pub fn untyped(&self) -> AnyAddr {
+        AnyAddr { cell: self.cell.clone() }
+    }
+
+    pub(crate) fn cell(&self) -> &Arc<dyn MsgCell<A::Msg>> {
+        &self.cell
+    }
+}
+
+impl<A: Agent> Clone for Addr<A> {
+    fn clone(&self) -> Self {
+        Self { cell: self.cell.clone() }
+    }
+}
+
+impl<A: Agent> fmt::Debug for Addr<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Addr").field(self.id()).finish()
+    }
+}
+
+type TellFn<M> = Arc<dyn Fn(M) -> Result<(), SendError<()>> + Send + Sync>;
+
+/// Any agent that takes messages of type `M`.
+pub struct Recipient<M> {
+    id: AgentId,
+    tell: TellFn<M>,
+}
+
+impl<M> Recipient<M> {
+    /// The agent's name.
+    #[must_use]
+    pub fn id(&self) -> &AgentId {
+        &self.id
+    }
+
+    /// Sends a message without waiting.
+    ///
+    /// # Errors
+    /// As [`Addr::tell`], without the message.
+    pub fn tell(&self, message: M) -> Result<(), SendError<()>> {
+        (self.tell)(message)
+    }
+}
+
+impl<M> Clone for Recipient<M> {
+    fn clone(&self) -> Self {
+        Self { id: self.id.clone(), tell: self.tell.clone() }
+    }
+}
+
+impl<M> fmt::Debug for Recipient<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Recipient").field(&self.id).finish()
+    }
+}
+
+/// An agent of any type: takes envelopes.
+#[derive(Clone)]
+pub struct AnyAddr {
+    pub(crate) cell: Arc<dyn AnyCell>,
+}
+
+impl AnyAddr {
+    /// The agent's name.
+    #[must_use]
+    pub fn id(&self) -> &AgentId {
+        &self.cell.header().id
+    }
+
+    /// Hands over an envelope: HEARTBEAT and SHUTDOWN to the runtime, the rest to the agent's codec
+    /// (M9).
+    ///
+    /// # Errors
+    /// [`SendError`] gives the envelope back.
+    pub fn deliver(&self, envelope: Envelope) -> Result<(), SendError<Envelope>> {
+        crate::envelope_agent::deliver(&self.cell, envelope)
+    }
+
+    /// As [`Addr::stop`].
+    pub fn stop(&self) {
+        request_stop(self.cell.clone());
+    }
+
+    /// As [`Addr::shutdown`].
+    pub fn shutdown(&self) {
+        request_shutdown(self.cell.clone());
+    }
+
+    /// As [`Addr::kill`].
+    pub fn kill(&self) {
+        request_kill(self.cell.clone());
+    }
+
+    /// Whether an incarnation is alive now.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.cell.header().is_alive()
+    }
+
+    /// The number of the latest incarnation; 0 before the first start.
+    #[must_use]
+    pub fn incarnation(&self) -> u64 {
+        self.cell.header().incarnation()
+    }
+
+    /// Messages queued.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.cell.queued()
+    }
+
+    /// As [`Addr::on_exit`].
+    pub fn on_exit(&self, f: impl FnOnce(&AgentId, u64, &ExitReason) + Send + 'static) -> bool {
+        on_exit(&*self.cell, f)
+    }
+
+    /// As [`Addr::ended`].
+    pub async fn ended(&self) -> ExitReason {
+        ended(&*self.cell).await
+    }
+
+    /// The typed address, if the agent is an `A`.
+    #[must_use]
+    pub fn typed<A: Agent>(&self) -> Option<Addr<A>> {
+        self.cell.clone().address_any().downcast::<Addr<A>>().ok().map(|addr| *addr)
+    }
+}
+
+impl fmt::Debug for AnyAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AnyAddr").field(self.id()).finish()
+    }
+}
+
+/// Admits mail without waiting.
+pub(crate) fn push<M: Send + 'static>(
+    cell: &Arc<dyn MsgCell<M>>,
+    lane: Lane,
+    mail: Mail<M>,
+) -> Result<(), SendError<Mail<M>>> {
+    if seat::is_fenced() {
+        return Err(SendError::Fenced(mail));
+    }
+    cell::send(cell, lane, mail).map_err(|refused| match refused {
+        Refused::Full(mail) => SendError::Full(mail),
+        Refused::Closed(mail) => SendError::Closed(mail),
+    })
+}
+
+/// Admits mail, waiting for room where the policy says so.
+pub(crate) async fn push_waiting<M: Send + 'static>(
+    cell: &Arc<dyn MsgCell<M>>,
+    lane: Lane,
+    mail: Mail<M>,
+) -> Result<(), SendError<Mail<M>>> {
+    let mail = match push(cell, lane, mail) {
+        Err(SendError::Full(mail)) => mail,
+        other => return other,
+    };
+    let Overflow::Wait(deadline) = cell.mailbox().options.overflow else {
+        return Err(SendError::Full(mail));
+    };
+    let Ok(ticket) = cell.mailbox().join_waiters() else { return Err(SendError::Full(mail)) };
+    let place = Place { cell, ticket };
+    let mut mail = Some(mail);
+    let admitted = time::within(
+        deadline,
+        poll_fn(|cx| place.cell.mailbox().poll_waiter(ticket, lane, &mut mail, cx)),
+    )
+    .await;
+    drop(place);
+    match admitted {
+        Some(Ok(pushed)) => {
+            if pushed.wake {
+                cell.wake_ref(cell);
+            }
+            Ok(())
+        }
+        Some(Err(Refused::Closed(mail))) => Err(SendError::Closed(mail)),
+        Some(Err(Refused::Full(mail))) => Err(SendError::Full(mail)),
+        None => Err(SendError::Full(mail.take().expect("invariant: still ours, it was not queued"))),
+    }
+}
+
+/// A place in the line of waiting senders; given up on success, deadline and cancellation alike.
+struct Place<'a, M> {
+    cell: &'a Arc<dyn MsgCell<M>>,
+    ticket: u64,
+}
+
+impl<M> Drop for Place<'_, M> {
+    fn drop(&mut self) {
+        self.cell.mailbox().leave_waiters(self.ticket);
+    }
+}
+
+/// Why a question has no answer, once the step that dropped its reply is over: only then is it known
+/// whether the handler failed (M12).
+async fn verdict(cell: Arc<dyn AnyCell>, unanswered: Unanswered) -> AskError {
+    let header = cell.header();
+    let Some((incarnation, step)) = unanswered.begun else {
+        return if header.is_retired() || !header.is_alive() {
+            AskError::Ended
+        } else {
+            AskError::Dropped
+        };
+    };
+    poll_fn(|cx| {
+        if header.steps() != step || !header.is_live(incarnation) {
+            return Poll::Ready(());
+        }
+        header.watch_step(cx.waker());
+        // The turn that follows this note sees the request, or the step was over before it.
+        cell.clone().wake();
+        if header.steps() == step { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+    if header.failed_step() != Some((incarnation, step)) {
+        AskError::NoReply
+    } else if header.restarts {
+        AskError::Restarting
+    } else {
+        AskError::Ended
+    }
+}
+
+pub(crate) fn request_stop(cell: Arc<dyn AnyCell>) {
+    cell.close();
+    cell.header().raise(control::STOP | control::DISCARD);
+    cell.wake();
+}
+
+pub(crate) fn request_shutdown(cell: Arc<dyn AnyCell>) {
+    cell.header().raise(control::SHUTDOWN | control::DISCARD);
+    cell.wake();
+}
+
+pub(crate) fn request_kill(cell: Arc<dyn AnyCell>) {
+    cell.header().raise(control::KILL);
+    let running = cell.header().running_turn();
+    if let Some(turn) = running {
+        // It may be about to come back, or hold its thread for ever.
+        cell.header().system.fence_later(&cell, turn);
+    }
+    cell.wake();
+}
+
+fn on_exit(
+    cell: &dyn AnyCell,
+    f: impl FnOnce(&AgentId, u64, &ExitReason) + Send + 'static,
+) -> bool {
+    let header = cell.header();
+    let id = header.id.clone();
+    header.with_cold(|cold| {
+        // Under the lock that the end of an incarnation takes as well, after it is marked.
+        if !header.is_alive() {
+            return false;
+        }
+        cold.exit_hooks.push(Box::new(move |exit| f(&id, exit.incarnation, &exit.reason)));
+        true
+    })
+}
+
+fn ended(cell: &dyn AnyCell) -> impl Future<Output = ExitReason> + '_ {
+    let header = cell.header();
+    poll_fn(move |cx| {
+        header.watch_end(cx.waker());
+        if header.is_retired() {
+            let reason = header.last_exit().map_or(ExitReason::Normal, |exit| exit.reason);
+            Poll::Ready(reason)
+        } else {
+            Poll::Pending
+        }
+    })
+}

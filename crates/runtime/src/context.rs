@@ -1,0 +1,414 @@
+//! What a handler has at hand: itself, the system, timers, jobs, and its own end.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ggml_agent_core::envelope::{Envelope, MessageType};
+use ggml_agent_core::id::MessageId;
+use ggml_agent_core::{AgentId, ExitReason, Report};
+use tokio::task::AbortHandle;
+
+use crate::address::Addr;
+use crate::agent::Agent;
+use crate::cell::MsgCell;
+use crate::cell::header::{Header, Start, control};
+use crate::cell::mailbox::{Lane, Mail, Taken};
+use crate::dead_letter::{DeadLetter, Reason};
+use crate::error::SendError;
+use crate::jobs::Jobs;
+use crate::system::SystemRef;
+use crate::time;
+
+/// One incarnation's view of itself and its surroundings.
+///
+/// Timers, jobs and group memberships made through it end with the incarnation, before the next one
+/// starts (M13).
+pub struct Context<A: Agent> {
+    cell: Arc<dyn MsgCell<A::Msg>>,
+    incarnation: u64,
+    stop: Option<ExitReason>,
+    ignored: bool,
+    jobs: Option<Box<Jobs>>,
+}
+
+/// What comes next in a life.
+pub(crate) enum Step<M> {
+    Message(M),
+    Stop(ExitReason),
+}
+
+impl<A: Agent> Context<A> {
+    pub(crate) fn new(cell: Arc<dyn MsgCell<A::Msg>>, incarnation: u64) -> Self {
+        Self { cell, incarnation, stop: None, ignored: false, jobs: None }
+    }
+
+    fn header(&self) -> &Header {
+        self.cell.header()
+    }
+
+    /// The agent's name.
+    #[must_use]
+    pub fn id(&self) -> &AgentId {
+        &self.header().id
+    }
+
+    /// The number of this incarnation, from 1.
+    #[must_use]
+    pub fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
+    /// The agent's own address.
+    #[must_use]
+    pub fn addr(&self) -> Addr<A> {
+        Addr::from_cell(self.cell.clone())
+    }
+
+    /// The system it lives in.
+    #[must_use]
+    pub fn system(&self) -> &SystemRef {
+        &self.header().system
+    }
+
+    /// Ends the incarnation after the current message, normally.
+    pub fn stop(&mut self) {
+        self.stop = Some(ExitReason::Normal);
+    }
+
+    /// Ends the incarnation after the current message, with a reason that is not a failure.
+    pub fn stop_with(&mut self, reason: Report) {
+        self.stop = Some(ExitReason::ShutdownWith(reason));
+    }
+
+    /// From `on_start`: the agent does not want to run. Its spec is kept, and it is no error (S3).
+    pub fn ignore(&mut self) {
+        self.ignored = true;
+    }
+
+    /// Sends `message` to the agent itself after a delay, unless the incarnation ends first.
+    pub fn send_after(&mut self, delay: Duration, message: A::Msg) -> Timer {
+        let addr = self.addr();
+        self.spawn(async move {
+            time::wait(delay).await;
+            // A refused timer message has nobody to go back to; its refusal is recorded.
+            addr.tell_or_dead_letter(message);
+        })
+    }
+
+    /// Sends a message to the agent itself every `period`, first after one `period`, until the
+    /// incarnation ends or the timer is cancelled.
+    pub fn send_every(
+        &mut self,
+        period: Duration,
+        mut message: impl FnMut() -> A::Msg + Send + 'static,
+    ) -> Timer {
+        let addr = self.addr();
+        self.spawn(async move {
+            loop {
+                time::wait(period).await;
+                addr.tell_or_dead_letter(message());
+            }
+        })
+    }
+
+    /// Runs a job beside the agent; it is aborted when the incarnation ends.
+    pub fn spawn(&mut self, job: impl Future<Output = ()> + Send + 'static) -> Timer {
+        let handle = self.header().system.runtime().clone();
+        let jobs = self.jobs.get_or_insert_with(Box::default);
+        Timer { job: jobs.spawn(&handle, job) }
+    }
+
+    /// Runs blocking code on a thread for such, and waits for it without holding a worker.
+    ///
+    /// # Errors
+    /// The report of its panic.
+    ///
+    /// # Cancel safety
+    /// The closure runs to its end even if nobody waits any more.
+    pub async fn block<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Report> {
+        self.header().system.runtime().spawn_blocking(work).await.map_err(Report::from)
+    }
+
+    /// Awaits something long that is no missed heartbeat: a model's answer, a person's (S33).
+    pub async fn protect<T>(&self, future: impl Future<Output = T>) -> T {
+        struct Protected<'a>(&'a Header);
+        impl Drop for Protected<'_> {
+            fn drop(&mut self) {
+                self.0.protect(false);
+            }
+        }
+        self.header().protect(true);
+        let _protected = Protected(self.header());
+        future.await
+    }
+
+    /// Declares progress within a long handler (S33).
+    pub fn progress(&self) {
+        self.header().beat();
+    }
+
+    /// Lets others have their turn, and lets a kill take effect here.
+    pub async fn yield_now(&self) {
+        let mut yielded = false;
+        poll_fn(|cx| {
+            if yielded {
+                return Poll::Ready(());
+            }
+            yielded = true;
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Whether a stop or shutdown was requested: a long handler may look and end early.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.header().control() & (control::STOP | control::SHUTDOWN) != 0
+    }
+
+    /// Sends an envelope by id (the untyped road).
+    ///
+    /// # Errors
+    /// [`SendError`] gives the envelope back; an unknown id is also recorded as a dead letter (G3).
+    pub fn send_to(
+        &self,
+        to: &AgentId,
+        kind: MessageType,
+        payload: impl Into<Bytes>,
+    ) -> Result<MessageId, SendError<Envelope>> {
+        let envelope =
+            self.system().envelope(to.clone(), kind, payload).sent_by(self.id().clone());
+        let id = envelope.id;
+        self.system().route(envelope)?;
+        Ok(id)
+    }
+
+    /// Answers an envelope; the answer carries its id as correlation id (M8).
+    ///
+    /// # Errors
+    /// As [`Context::send_to`]; [`SendError::Unknown`] when the question came from outside.
+    pub fn reply_to(
+        &self,
+        question: &Envelope,
+        kind: MessageType,
+        payload: impl Into<Bytes>,
+    ) -> Result<(), SendError<Envelope>> {
+        self.system().reply_as(self.id(), question, kind, payload)
+    }
+
+    /// Joins a group until the incarnation ends (G5).
+    ///
+    /// # Errors
+    /// [`ggml_agent_core::registry::RegistryError`] names the limit or the missing registration.
+    pub fn join(
+        &self,
+        tag: ggml_agent_core::registry::Tag,
+    ) -> Result<(), ggml_agent_core::registry::RegistryError> {
+        self.system().join(self.id(), tag)
+    }
+
+    // The life's side.
+
+    pub(crate) fn is_ignored(&self) -> bool {
+        self.ignored
+    }
+
+    pub(crate) fn take_stop(&mut self) -> Option<ExitReason> {
+        self.stop.take()
+    }
+
+    pub(crate) fn report_started(&self, start: Start) {
+        let header = self.header();
+        header.owner.started(header.key, self.incarnation, start);
+    }
+
+    /// Ends the incarnation after the current message, as `reason`.
+    pub(crate) fn stop_as(&mut self, reason: ExitReason) {
+        self.stop = Some(reason);
+    }
+
+    /// Notes that the current step failed, for those who asked something in it (M12), and ends it.
+    pub(crate) fn step_failed(&self) {
+        let failed = (self.incarnation, self.header().steps());
+        self.header().with_cold(|cold| cold.failed_step = Some(failed));
+    }
+
+    /// The current step is over; what follows is the end.
+    pub(crate) fn step_over(&self) {
+        self.header().step_ends();
+        self.header().wake_step_watchers();
+    }
+
+    /// The next message while the agent is within `on_start` or `on_stop`: for supervisors, whose
+    /// start and stop are conversations. `None` when a stop was asked for and `heed_stop`.
+    pub(crate) async fn inbox(&self, heed_stop: bool) -> Option<A::Msg> {
+        poll_fn(|_| {
+            let header = self.header();
+            loop {
+                if heed_stop && self.is_stopping() {
+                    return Poll::Ready(None);
+                }
+                if !header.spend() {
+                    header.raise(control::AGAIN);
+                    return Poll::Pending;
+                }
+                match self.cell.mailbox().take(|| header.is_live(self.incarnation)) {
+                    Taken::Mail(mail) => {
+                        if let Some(message) = self.open(mail) {
+                            header.step_ends();
+                            return Poll::Ready(Some(message));
+                        }
+                    }
+                    Taken::Writing => {
+                        header.raise(control::AGAIN);
+                        return Poll::Pending;
+                    }
+                    Taken::Fenced => return Poll::Pending,
+                    Taken::Empty => {
+                        if self.cell.mailbox().park() {
+                            return Poll::Pending;
+                        }
+                    }
+                }
+            }
+        })
+        .await
+    }
+
+    /// The next message, or the end.
+    pub(crate) async fn next(&mut self) -> Step<A::Msg> {
+        if let Some(reason) = self.stop.take() {
+            return Step::Stop(reason); // asked for in on_start
+        }
+        self.header().step_ends();
+        let mut next = pin!(poll_fn(|_| self.poll_next()));
+        next.as_mut().await
+    }
+
+    fn poll_next(&self) -> Poll<Step<A::Msg>> {
+        let header = self.header();
+        loop {
+            let control = header.control();
+            if control != 0 {
+                if let Some(reason) = self.obey(control) {
+                    return Poll::Ready(Step::Stop(reason));
+                }
+            }
+            if !header.spend() {
+                header.raise(control::AGAIN);
+                return Poll::Pending;
+            }
+            match self.cell.mailbox().take(|| header.is_live(self.incarnation)) {
+                Taken::Mail(mail) => {
+                    if let Some(message) = self.open(mail) {
+                        return Poll::Ready(Step::Message(message));
+                    }
+                }
+                Taken::Writing => {
+                    header.raise(control::AGAIN);
+                    return Poll::Pending;
+                }
+                Taken::Fenced => return Poll::Ready(Step::Stop(ExitReason::Killed)),
+                Taken::Empty if control & control::STOP != 0 => {
+                    return Poll::Ready(Step::Stop(ExitReason::Normal));
+                }
+                Taken::Empty => {
+                    if self.cell.mailbox().park() {
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The message of `mail`, unless its asker has left (M6).
+    fn open(&self, mail: Mail<A::Msg>) -> Option<A::Msg> {
+        let header = self.header();
+        if let Some(asker) = mail.asker {
+            if asker.has_left() {
+                header.dead.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                header.system.dead_letter(DeadLetter::of(
+                    &header.id,
+                    &mail.message,
+                    Reason::AskerLeft,
+                ));
+                return None;
+            }
+            let step = header.step_begins();
+            asker.begin(self.incarnation, step);
+        } else {
+            header.step_begins();
+        }
+        Some(mail.message)
+    }
+
+    /// Does what the system lane asks for; `Some` when the life is to end.
+    #[cold]
+    fn obey(&self, control: u32) -> Option<ExitReason> {
+        let header = self.header();
+        if control & control::WATCH != 0 {
+            header.wake_step_watchers();
+        }
+        if control & control::MAIL != 0 {
+            header.lower(control::MAIL);
+            let mail = header.if_cold(|cold| std::mem::take(&mut cold.system_mail));
+            for envelope in mail.into_iter().flatten() {
+                crate::envelope_agent::answer_heartbeat(header, &envelope);
+            }
+        }
+        if control & control::SHUTDOWN != 0 {
+            return Some(ExitReason::Shutdown);
+        }
+        None
+    }
+}
+
+impl<A: Agent> Addr<A> {
+    fn tell_or_dead_letter(&self, message: A::Msg) {
+        if let Err(error) = self.tell_on(Lane::User, message) {
+            let reason = Reason::of_refusal(&error);
+            self.cell().header().system.dead_letter(DeadLetter::of(
+                self.id(),
+                &error.into_inner(),
+                reason,
+            ));
+        }
+    }
+}
+
+impl<A: Agent> fmt::Debug for Context<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("id", self.id())
+            .field("incarnation", &self.incarnation)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A timer or job of an incarnation.
+#[derive(Debug, Clone)]
+pub struct Timer {
+    job: AbortHandle,
+}
+
+impl Timer {
+    /// Ends it; what it has sent already stays sent.
+    pub fn cancel(&self) {
+        self.job.abort();
+    }
+
+    /// Whether it has done its work or was cancelled.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.job.is_finished()
+    }
+}

@@ -1,0 +1,272 @@
+//! What to start and how: an agent's factory with its supervision, mailbox and placement.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ggml_agent_core::registry::Tag;
+use ggml_agent_core::supervise::{self, Backoff, Restart, Shutdown};
+use ggml_agent_core::{AgentId, ParseAgentIdError};
+
+use crate::address::Addr;
+use crate::agent::Agent;
+use crate::cell::header::{Header, Owner};
+use crate::cell::life;
+use crate::cell::mailbox::{Mailbox, MailboxOptions};
+use crate::cell::{AnyCell, Cell, MsgCell};
+use crate::envelope_agent::{EnvelopeAgent, Enveloped};
+use crate::placement::Placement;
+use crate::system::SystemRef;
+
+type Factory<A> = Arc<Mutex<dyn FnMut() -> A + Send>>;
+
+/// How to start an agent, and what its supervisor does when it ends. Plain data and a factory.
+///
+/// # Example
+/// ```
+/// use std::time::Duration;
+/// use ggml_agent::{ChildSpec, MailboxOptions, Overflow, Shutdown};
+/// # use ggml_agent::{Agent, Context, Report};
+/// # struct Writer;
+/// # impl Agent for Writer {
+/// #     type Msg = (); type Error = Report;
+/// #     async fn handle(&mut self, (): (), _: &mut Context<Self>) -> Result<(), Report> { Ok(()) }
+/// # }
+/// let spec = ChildSpec::new("writer-1", || Writer)
+///     .transient()
+///     .shutdown(Shutdown::Timeout(Duration::from_secs(2)))
+///     .mailbox(MailboxOptions { len_max: 64, overflow: Overflow::Reject });
+/// # let _ = spec;
+/// ```
+pub struct ChildSpec<A: Agent> {
+    id: Result<AgentId, ParseAgentIdError>,
+    rules: Rules,
+    factory: Factory<A>,
+}
+
+/// The part of a spec that does not depend on the agent's type.
+#[derive(Clone)]
+struct Rules {
+    restart: Restart,
+    shutdown: Option<Shutdown>,
+    significant: bool,
+    backoff: Option<Backoff>,
+    heartbeat_timeout: Option<Duration>,
+    supervisor: bool,
+    mailbox: MailboxOptions,
+    placement: Placement,
+    tags: Vec<Tag>,
+}
+
+impl<A: Agent> ChildSpec<A> {
+    /// A permanent child with the defaults: 5 s to shut down, a mailbox of 1,024, the shared pool.
+    ///
+    /// `factory` makes the value of each incarnation, on the thread that will run it. A wrong id
+    /// shows as an error when the spec is used.
+    #[must_use]
+    pub fn new(id: impl AsRef<str>, factory: impl FnMut() -> A + Send + 'static) -> Self {
+        let rules = Rules {
+            restart: Restart::default(),
+            shutdown: None,
+            significant: false,
+            backoff: None,
+            heartbeat_timeout: None,
+            supervisor: false,
+            mailbox: MailboxOptions::DEFAULT,
+            placement: Placement::default(),
+            tags: Vec::new(),
+        };
+        Self { id: AgentId::new(id), rules, factory: Arc::new(Mutex::new(factory)) }
+    }
+
+    /// When it is restarted: [`Restart::Permanent`] by default (S5 to S7).
+    #[must_use]
+    pub fn restart(mut self, restart: Restart) -> Self {
+        self.rules.restart = restart;
+        self
+    }
+
+    /// Restarted only after an abnormal exit (S6).
+    #[must_use]
+    pub fn transient(self) -> Self {
+        self.restart(Restart::Transient)
+    }
+
+    /// Never restarted (S7).
+    #[must_use]
+    pub fn temporary(self) -> Self {
+        self.restart(Restart::Temporary)
+    }
+
+    /// How long its end may take: 5 s by default (S23).
+    #[must_use]
+    pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
+        self.rules.shutdown = Some(shutdown);
+        self
+    }
+
+    /// Its own exit may end the supervisor (S29).
+    #[must_use]
+    pub fn significant(mut self) -> Self {
+        self.rules.significant = true;
+        self
+    }
+
+    /// Waits before restarts (S32).
+    #[must_use]
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.rules.backoff = Some(backoff);
+        self
+    }
+
+    /// How long a handler may show no progress, in place of the supervisor's value (S33).
+    #[must_use]
+    pub fn heartbeat_timeout(mut self, timeout: Duration) -> Self {
+        self.rules.heartbeat_timeout = Some(timeout);
+        self
+    }
+
+    /// Size and overflow policy of the mailbox (M4).
+    #[must_use]
+    pub fn mailbox(mut self, options: MailboxOptions) -> Self {
+        self.rules.mailbox = options;
+        self
+    }
+
+    /// Where it runs.
+    #[must_use]
+    pub fn placement(mut self, placement: Placement) -> Self {
+        self.rules.placement = placement;
+        self
+    }
+
+    /// A group or capability that each incarnation is in from its start (G5).
+    #[must_use]
+    pub fn tag(mut self, tag: Tag) -> Self {
+        self.rules.tags.push(tag);
+        self
+    }
+
+    pub(crate) fn as_supervisor(mut self) -> Self {
+        self.rules.supervisor = true;
+        self
+    }
+
+    /// The rules as the supervisor's machine takes them.
+    pub(crate) fn core(&self) -> Result<supervise::ChildSpec, ParseAgentIdError> {
+        let id = self.id.clone()?;
+        let rules = &self.rules;
+        let mut core = if rules.supervisor {
+            supervise::ChildSpec::supervisor(id)
+        } else {
+            supervise::ChildSpec::worker(id)
+        };
+        core.restart = rules.restart;
+        core.shutdown = rules.shutdown.unwrap_or(core.shutdown);
+        core.significant = rules.significant;
+        core.backoff.clone_from(&rules.backoff);
+        core.heartbeat_timeout = rules.heartbeat_timeout;
+        Ok(core)
+    }
+
+    /// Makes the cell; nothing of it runs yet.
+    pub(crate) fn build(
+        self,
+        id: AgentId,
+        system: &SystemRef,
+        owner: Arc<dyn Owner>,
+        key: u64,
+        supervised: bool,
+    ) -> Arc<dyn MsgCell<A::Msg>> {
+        let Rules { restart, mailbox, placement, tags, .. } = self.rules;
+        let restarts = supervised && restart != Restart::Temporary;
+        let (driver, solo) = placement.driver(system, &id);
+        let header =
+            Header::new(id, system.clone(), driver, owner, key, restarts).with(tags, solo);
+        let factory = self.factory;
+        Arc::new(Cell::<A, _, _>::new(header, Mailbox::new(mailbox), move |context| {
+            let agent = (factory.lock().unwrap_or_else(PoisonError::into_inner))();
+            life::live(agent, context)
+        }))
+    }
+}
+
+impl<E: EnvelopeAgent> ChildSpec<Enveloped<E>> {
+    /// As [`ChildSpec::new`], for an agent with handlers by message type.
+    #[must_use]
+    pub fn envelope(id: impl AsRef<str>, mut factory: impl FnMut() -> E + Send + 'static) -> Self {
+        Self::new(id, move || Enveloped::new(factory()))
+    }
+}
+
+impl<A: Agent> fmt::Debug for ChildSpec<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChildSpec").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// A child of any type.
+pub struct Child {
+    inner: Box<dyn Build>,
+}
+
+impl Child {
+    pub(crate) fn core(&self) -> Result<supervise::ChildSpec, ParseAgentIdError> {
+        self.inner.core()
+    }
+
+    pub(crate) fn build(
+        self,
+        id: AgentId,
+        system: &SystemRef,
+        owner: Arc<dyn Owner>,
+        key: u64,
+    ) -> Arc<dyn AnyCell> {
+        self.inner.build(id, system, owner, key)
+    }
+}
+
+impl fmt::Debug for Child {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Child").finish_non_exhaustive()
+    }
+}
+
+impl<A: Agent> From<ChildSpec<A>> for Child {
+    fn from(spec: ChildSpec<A>) -> Self {
+        Self { inner: Box::new(spec) }
+    }
+}
+
+/// [`ChildSpec`] without its type.
+trait Build: Send {
+    fn core(&self) -> Result<supervise::ChildSpec, ParseAgentIdError>;
+    fn build(
+        self: Box<Self>,
+        id: AgentId,
+        system: &SystemRef,
+        owner: Arc<dyn Owner>,
+        key: u64,
+    ) -> Arc<dyn AnyCell>;
+}
+
+impl<A: Agent> Build for ChildSpec<A> {
+    fn core(&self) -> Result<supervise::ChildSpec, ParseAgentIdError> {
+        Self::core(self)
+    }
+
+    fn build(
+        self: Box<Self>,
+        id: AgentId,
+        system: &SystemRef,
+        owner: Arc<dyn Owner>,
+        key: u64,
+    ) -> Arc<dyn AnyCell> {
+        Self::build(*self, id, system, owner, key, true)
+    }
+}
+
+/// The typed address of a cell that was built for an `A`.
+pub(crate) fn typed<A: Agent>(cell: &Arc<dyn AnyCell>) -> Option<Addr<A>> {
+    cell.clone().address_any().downcast::<Addr<A>>().ok().map(|addr| *addr)
+}
