@@ -6,7 +6,9 @@
 //! Reading order: [`id`], [`exit`], [`envelope`], then [`supervise`].
 
 pub mod exit;
+pub mod heartbeat;
 pub mod id;
+pub mod supervise;
 
 pub use exit::{ExitReason, Report};
 pub use id::{AgentId, ParseAgentIdError};
