@@ -7,10 +7,12 @@
 
 pub mod envelope;
 pub mod exit;
+pub mod heartbeat;
 pub mod id;
 pub mod limits;
 pub mod seam;
 mod text;
+pub mod supervise;
 
 pub use envelope::{Envelope, MessageType, Priority, TraceContext};
 pub use exit::{ExitReason, Report};
