@@ -5,8 +5,10 @@
 //!
 //! Reading order: [`id`], [`exit`], [`envelope`], then [`supervise`].
 
+pub mod breaker;
 pub mod exit;
 pub mod id;
+mod sync;
 
 pub use exit::{ExitReason, Report};
 pub use id::{AgentId, ParseAgentIdError};
