@@ -7,7 +7,9 @@
 
 pub mod breaker;
 pub mod exit;
+pub mod guard;
 pub mod id;
+pub mod retry;
 mod sync;
 
 pub use exit::{ExitReason, Report};
