@@ -5,14 +5,18 @@
 //!
 //! Reading order: [`id`], [`exit`], [`envelope`], then [`supervise`].
 
+pub mod breaker;
 pub mod envelope;
 pub mod exit;
+pub mod guard;
 pub mod heartbeat;
 pub mod id;
 pub mod limits;
+pub mod retry;
 pub mod seam;
-mod text;
 pub mod supervise;
+mod sync;
+mod text;
 
 pub use envelope::{Envelope, MessageType, Priority, TraceContext};
 pub use exit::{ExitReason, Report};
