@@ -1,0 +1,599 @@
+//! A system: everything that agents share, and nothing that outlives it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use ggml_agent_core::envelope::{Envelope, MessageType};
+use ggml_agent_core::id::{MessageId, MessageIds};
+use ggml_agent_core::registry::{Change, JoinError, RegisterError, Tag};
+use ggml_agent_core::seam::Clock;
+use ggml_agent_core::{AgentId, ExitReason};
+use tokio::runtime::Handle;
+use tokio::sync::broadcast;
+
+use crate::address::{Addr, AnyAddr, request_kill, request_shutdown};
+use crate::agent::Agent;
+use crate::cell::dispatch::Dispatch;
+use crate::cell::header::{Turn, control};
+use crate::cell::mailbox::{Lane, Mail, Mailbox};
+use crate::cell::queue::Refused;
+use crate::cell::{AnyCell, MsgCell};
+use crate::dead_letter::{DeadLetter, DeadLetters, Reason};
+use crate::envelope_agent;
+use crate::error::{SendError, StartError};
+use crate::jobs::Jobs;
+use crate::observe::{CustomEvent, EventKind, Events, Observer};
+use crate::pool::seat::Seat;
+use crate::pool::solo::Solo;
+use crate::pool::Pool;
+use crate::registry::Names;
+use crate::root::Root;
+use crate::spec::ChildSpec;
+use crate::supervisor::{Supervisor, SupervisorRef};
+use crate::time::{self, TokioClock};
+
+/// How a system is set up; [`System::new`] takes the defaults.
+pub struct Options {
+    /// Runners of the shared pool; `None` for one per worker of the tokio runtime.
+    pub n_runners: Option<usize>,
+    /// Who gives the cells of the shared pool their turns, in place of the runners.
+    pub dispatch: Option<Arc<dyn Dispatch>>,
+    /// The clock; tokio's by default.
+    pub clock: Option<Arc<dyn Clock>>,
+    /// Seed of message ids and of the jitter of backoffs; from the clock by default.
+    pub seed: Option<u64>,
+    /// How long a killed handler may hold its thread before it is fenced (M10): 1 s.
+    pub fence_after: Duration,
+    /// How often threads are looked at for handlers that block: 500 ms.
+    pub watch_interval: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            n_runners: None,
+            dispatch: None,
+            clock: None,
+            seed: None,
+            fence_after: Duration::from_secs(1),
+            watch_interval: Duration::from_millis(500),
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("n_runners", &self.n_runners)
+            .field("seed", &self.seed)
+            .field("fence_after", &self.fence_after)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A system of agents. Dropping it kills what still runs; [`System::shutdown`] ends it in order.
+#[derive(Debug)]
+pub struct System {
+    system: SystemRef,
+}
+
+/// A handle of a [`System`], cheap to clone; what agents see of it.
+#[derive(Clone)]
+pub struct SystemRef {
+    core: Arc<Core>,
+}
+
+/// What the agents of a system share.
+struct Core {
+    runtime: Handle,
+    clock: Arc<dyn Clock>,
+    pool: Arc<Pool>,
+    driver: Arc<dyn Dispatch>,
+    ids: Mutex<MessageIds>,
+    seeds: AtomicU64,
+    names: Names,
+    events: Observer,
+    dead: DeadLetters,
+    solos: Mutex<Vec<Weak<Solo>>>,
+    jobs: Jobs,
+    fence_after: Duration,
+}
+
+impl System {
+    /// A system on the current tokio runtime.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, as tokio itself does.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with(Options::default())
+    }
+
+    /// A system with options of your choice.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime, as tokio itself does.
+    #[must_use]
+    pub fn with(options: Options) -> Self {
+        let runtime = Handle::current();
+        let clock = options.clock.unwrap_or_else(|| Arc::new(TokioClock::new()));
+        let workers = runtime.metrics().num_workers();
+        let pool = Pool::new(options.n_runners.unwrap_or(workers));
+        let driver = options.dispatch.unwrap_or_else(|| pool.clone());
+        // Two systems that start in one millisecond differ by the address of their clock.
+        let address = Arc::as_ptr(&clock).cast::<()>().addr() as u64;
+        let seed = options.seed.unwrap_or(clock.unix_ms() ^ address.rotate_left(32));
+        let core = Arc::new(Core {
+            runtime: runtime.clone(),
+            clock,
+            pool: pool.clone(),
+            driver,
+            ids: Mutex::new(MessageIds::new(seed)),
+            seeds: AtomicU64::new(seed),
+            names: Names::new(),
+            events: Observer::new(),
+            dead: DeadLetters::default(),
+            solos: Mutex::default(),
+            jobs: Jobs::default(),
+            fence_after: options.fence_after,
+        });
+        for job in pool.jobs() {
+            // tokio's budget would suspend every cell of a runner once one of them had spent it.
+            core.jobs.spawn(&runtime, tokio::task::unconstrained(job));
+        }
+        let watched = Arc::downgrade(&core);
+        core.jobs.spawn(&runtime, watch_threads(watched, options.watch_interval));
+        Self { system: SystemRef { core } }
+    }
+
+    /// Asks every agent that has no supervisor to shut down, waits until all are gone, and kills
+    /// those that are not after `deadline`.
+    pub async fn shutdown(self, deadline: Duration) {
+        let roots = self.roots();
+        for root in &roots {
+            request_shutdown(root.clone());
+        }
+        let all_gone = async {
+            for root in &roots {
+                AnyAddr { cell: root.clone() }.ended().await;
+            }
+        };
+        if time::within(deadline, all_gone).await.is_none() {
+            self.kill_all();
+            for root in roots {
+                AnyAddr { cell: root }.ended().await;
+            }
+        }
+    }
+}
+
+impl Default for System {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Deref for System {
+    type Target = SystemRef;
+
+    fn deref(&self) -> &SystemRef {
+        &self.system
+    }
+}
+
+impl Drop for System {
+    fn drop(&mut self) {
+        self.kill_all();
+        self.core.pool.close();
+        for solo in self.core.solos.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            if let Some(solo) = solo.upgrade() {
+                solo.close();
+            }
+        }
+    }
+}
+
+impl SystemRef {
+    /// Starts an agent without a supervisor, and returns when its `on_start` has.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start<A: Agent>(&self, spec: ChildSpec<A>) -> Result<Addr<A>, StartError> {
+        let (addr, started) = Root::launch(self, spec)?;
+        started.await.unwrap_or(Err(StartError::Ended))?;
+        Ok(addr)
+    }
+
+    /// Starts an agent without a supervisor and does not wait for its `on_start`: messages sent now
+    /// are handled after it.
+    ///
+    /// # Errors
+    /// [`StartError::IdTaken`] and [`StartError::Id`].
+    pub fn spawn<A: Agent>(&self, spec: ChildSpec<A>) -> Result<Addr<A>, StartError> {
+        Root::launch(self, spec).map(|(addr, _)| addr)
+    }
+
+    /// Starts a tree, and returns when all its static children have started.
+    ///
+    /// # Errors
+    /// [`StartError::Failed`] names the child that did not start (S2).
+    pub async fn supervise(&self, tree: Supervisor) -> Result<SupervisorRef, StartError> {
+        self.start(tree.into_spec()).await.map(SupervisorRef::new)
+    }
+
+    /// The typed address of the agent of this id, if there is one and it is an `A`.
+    #[must_use]
+    pub fn lookup<A: Agent>(&self, id: &str) -> Option<Addr<A>> {
+        self.lookup_any(id)?.typed()
+    }
+
+    /// The address of the agent of this id (G1).
+    #[must_use]
+    pub fn lookup_any(&self, id: &str) -> Option<AnyAddr> {
+        self.core.names.lookup(id).map(|cell| AnyAddr { cell })
+    }
+
+    /// All registered agents, ordered by id (G1).
+    #[must_use]
+    pub fn agents(&self) -> Vec<AnyAddr> {
+        self.core.names.list().into_iter().map(|cell| AnyAddr { cell }).collect()
+    }
+
+    /// Changes of the registry from now on (G1); a slow watcher is told how many it missed.
+    #[must_use]
+    pub fn watch_registry(&self) -> RegistryChanges {
+        RegistryChanges { receiver: self.core.names.watch() }
+    }
+
+    /// Sends a typed message by id.
+    ///
+    /// # Errors
+    /// [`SendError`] gives the message back.
+    pub fn tell<M: Send + 'static>(&self, to: &AgentId, message: M) -> Result<(), SendError<M>> {
+        let cell = self.core.names.lookup(to.as_str());
+        let Some(cell) = cell else { return Err(SendError::Unknown(message)) };
+        let Some(mailbox) = cell.mailbox_any().downcast_ref::<Mailbox<M>>() else {
+            return Err(SendError::WrongType(message));
+        };
+        let mail = Mail { message, asker: None };
+        // A policy that drops: the road over the typed cell records it.
+        let pushed = mailbox.push(Lane::User, mail, |mail, _| {
+            self.dead_letter(DeadLetter::of(to, &mail.message, Reason::DroppedOldest));
+        });
+        match pushed {
+            Ok(pushed) => {
+                if pushed.is_some_and(|pushed| pushed.wake) {
+                    cell.clone().wake();
+                }
+                Ok(())
+            }
+            Err(Refused::Full(mail)) => Err(SendError::Full(mail.message)),
+            Err(Refused::Closed(mail)) => Err(SendError::Closed(mail.message)),
+        }
+    }
+
+    /// An envelope from outside with a fresh id and the present time.
+    #[must_use]
+    pub fn envelope(
+        &self,
+        to: AgentId,
+        kind: MessageType,
+        payload: impl Into<Bytes>,
+    ) -> Envelope {
+        let (id, now) = self.stamp();
+        Envelope::new(id, to, kind, payload.into(), now)
+    }
+
+    fn stamp(&self) -> (MessageId, u64) {
+        let now = self.core.clock.unix_ms();
+        (self.core.ids.lock().unwrap_or_else(PoisonError::into_inner).next(now), now)
+    }
+
+    /// Hands an envelope to the agent that it is for (G3).
+    ///
+    /// # Errors
+    /// [`SendError`] gives the envelope back; an unknown id is also recorded as a dead letter.
+    pub fn route(&self, envelope: Envelope) -> Result<(), SendError<Envelope>> {
+        match self.core.names.lookup(envelope.to.as_str()) {
+            Some(cell) => envelope_agent::deliver(&cell, envelope),
+            None => {
+                self.dead_letter(DeadLetter::of(&envelope.to, &envelope, Reason::Unknown));
+                Err(SendError::Unknown(envelope))
+            }
+        }
+    }
+
+    /// Sends a copy of `envelope` to every agent registered now except its sender and `except`; all
+    /// copies share one payload. Returns how many accepted it (G4).
+    pub fn broadcast(&self, envelope: &Envelope, except: Option<&AgentId>) -> usize {
+        self.send_to_each(self.core.names.broadcast(envelope.from.as_ref(), except), envelope)
+    }
+
+    /// Sends a copy of `envelope` to each member of a group or capability. Returns how many accepted
+    /// it (G5).
+    pub fn send_to_all(&self, tag: &Tag, envelope: &Envelope) -> usize {
+        self.send_to_each(self.core.names.members(tag), envelope)
+    }
+
+    fn send_to_each(&self, cells: Vec<Arc<dyn AnyCell>>, envelope: &Envelope) -> usize {
+        let mut n_accepted = 0;
+        for cell in cells {
+            let mut copy = envelope.clone();
+            copy.id = self.stamp().0;
+            copy.to = cell.header().id.clone();
+            match envelope_agent::deliver(&cell, copy) {
+                Ok(()) => n_accepted += 1,
+                // One that is full, dead or does not understand keeps the others from nothing.
+                Err(error) => {
+                    let reason = Reason::of_refusal(&error);
+                    let envelope = error.into_inner();
+                    self.dead_letter(DeadLetter::of(&envelope.to, &envelope, reason));
+                }
+            }
+        }
+        n_accepted
+    }
+
+    /// Sends `envelope` to one living member of a group or capability, in turn (G5).
+    ///
+    /// # Errors
+    /// [`SendError::Unknown`] when there is none.
+    pub fn send_to_one(&self, tag: &Tag, mut envelope: Envelope) -> Result<(), SendError<Envelope>> {
+        let Some(cell) = self.core.names.pick(tag) else {
+            return Err(SendError::Unknown(envelope));
+        };
+        envelope.to = cell.header().id.clone();
+        envelope_agent::deliver(&cell, envelope)
+    }
+
+    /// The members of a group or capability, ordered by id (G5).
+    #[must_use]
+    pub fn members(&self, tag: &Tag) -> Vec<AnyAddr> {
+        self.core.names.members(tag).into_iter().map(|cell| AnyAddr { cell }).collect()
+    }
+
+    /// Answers `question` in the name of `from`.
+    ///
+    /// # Errors
+    /// [`SendError`]; [`SendError::Unknown`] when the question came from outside.
+    pub fn reply_as(
+        &self,
+        from: &AgentId,
+        question: &Envelope,
+        kind: MessageType,
+        payload: impl Into<Bytes>,
+    ) -> Result<(), SendError<Envelope>> {
+        let (id, now) = self.stamp();
+        match question.reply(kind, payload.into(), id, now) {
+            Some(reply) => self.route(reply.sent_by(from.clone())),
+            None => Err(SendError::Unknown(question.clone())),
+        }
+    }
+
+    /// Watches all events from now on.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        self.core.events.watch()
+    }
+
+    /// Publishes an event of your own.
+    pub fn publish(&self, event: impl CustomEvent) {
+        self.emit(EventKind::Custom(Arc::new(event)));
+    }
+
+    /// Dead letters so far, by reason.
+    #[must_use]
+    pub fn dead_letter_counts(&self) -> BTreeMap<Reason, u64> {
+        self.core.dead.counts()
+    }
+
+    /// The latest dead letters, oldest first.
+    #[must_use]
+    pub fn dead_letters(&self) -> Vec<Arc<DeadLetter>> {
+        self.core.dead.kept()
+    }
+
+    /// The system's clock.
+    #[must_use]
+    pub fn clock(&self) -> &dyn Clock {
+        &*self.core.clock
+    }
+
+    /// The tokio runtime that it runs on.
+    #[must_use]
+    pub fn runtime(&self) -> &Handle {
+        &self.core.runtime
+    }
+
+    // The runtime's side.
+
+    pub(crate) fn driver(&self) -> &Arc<dyn Dispatch> {
+        &self.core.driver
+    }
+
+    pub(crate) fn next_seed(&self) -> u64 {
+        // An odd step visits every seed once (splitmix64's).
+        self.core.seeds.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed)
+    }
+
+    pub(crate) fn emit(&self, kind: EventKind) {
+        self.core.events.emit(self.core.clock.now(), self.core.clock.unix_ms(), kind);
+    }
+
+    pub(crate) fn dead_letter(&self, letter: DeadLetter) {
+        let letter = Arc::new(letter);
+        self.core.dead.record(letter.clone());
+        self.emit(EventKind::DeadLetter(letter));
+    }
+
+    pub(crate) fn note_solo(&self, solo: &Arc<Solo>) {
+        let mut solos = self.core.solos.lock().unwrap_or_else(PoisonError::into_inner);
+        if solos.len() == solos.capacity() {
+            solos.retain(|solo| solo.strong_count() != 0);
+        }
+        solos.push(Arc::downgrade(solo));
+    }
+
+    /// Starts the next incarnation of `cell`.
+    pub(crate) fn begin(&self, cell: &Arc<dyn AnyCell>) -> Result<u64, RegisterError> {
+        self.core.names.begin(cell)?;
+        let header = cell.header();
+        for tag in &header.tags {
+            // Within the limits, which the spec's own tags cannot exceed alone.
+            drop(self.core.names.join(cell, tag));
+        }
+        if let Some(solo) = header.solo.as_ref().filter(|solo| solo.is_closed()) {
+            solo.replace();
+        }
+        cell.open();
+        let incarnation = header.incarnation() + 1;
+        header.begin_incarnation(incarnation);
+        header.raise(control::START);
+        cell.clone().wake();
+        Ok(incarnation)
+    }
+
+    /// An incarnation of `cell` is over; another may follow.
+    pub(crate) fn pause(&self, cell: &Arc<dyn AnyCell>) {
+        self.core.names.pause(cell);
+    }
+
+    /// No incarnation of `cell` will follow: what is queued becomes dead letters, its id is free.
+    pub(crate) fn retire(&self, cell: &Arc<dyn AnyCell>, reason: Reason) {
+        let header = cell.header();
+        if !header.retire() {
+            return;
+        }
+        cell.close();
+        cell.discard(reason);
+        cell.trim();
+        if let Some(solo) = &header.solo {
+            solo.close();
+        }
+        self.core.names.end(cell);
+        self.emit(EventKind::AgentEnded { agent: header.id.clone() });
+        header.wake_end_watchers();
+    }
+
+    /// Fences `turn` of `cell` if it is still under way a while from now (M10).
+    pub(crate) fn fence_later(&self, cell: &Arc<dyn AnyCell>, turn: Turn) {
+        let (system, cell) = (self.clone(), cell.clone());
+        let after = self.core.fence_after;
+        self.core.jobs.spawn(&self.core.runtime, async move {
+            time::wait(after).await;
+            system.fence(cell, turn);
+        });
+    }
+
+    fn fence(&self, cell: Arc<dyn AnyCell>, turn: Turn) {
+        if cell.header().running_turn() != Some(turn)
+            || cell.header().control() & control::KILL == 0
+        {
+            return;
+        }
+        let address = std::ptr::from_ref(cell.header()).addr();
+        // First the thread, so that nothing is sent between the end and the fence.
+        for seat in self.seats() {
+            seat.fence(address);
+        }
+        if cell.clone().fence(turn)
+            && let Some(solo) = &cell.header().solo
+        {
+            solo.replace();
+        }
+    }
+
+    fn seats(&self) -> Vec<Arc<Seat>> {
+        let solos = self.core.solos.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = solos.iter().filter_map(Weak::upgrade).map(|solo| solo.seat());
+        self.core.pool.seats().cloned().chain(own).collect()
+    }
+
+    /// Agents that the system itself owns.
+    fn roots(&self) -> Vec<Arc<dyn AnyCell>> {
+        let cells = self.core.names.list();
+        cells.into_iter().filter(|cell| cell.header().key == crate::root::ROOT_KEY).collect()
+    }
+
+    fn kill_all(&self) {
+        for cell in self.core.names.list() {
+            request_kill(cell);
+        }
+    }
+
+    /// Joins a group in the name of `agent` (G5).
+    ///
+    /// # Errors
+    /// [`JoinError`].
+    pub fn join(&self, agent: &AgentId, tag: &Tag) -> Result<(), JoinError> {
+        match self.core.names.lookup(agent.as_str()) {
+            Some(cell) => self.core.names.join(&cell, tag),
+            None => Err(JoinError::UnknownAgent { id: agent.clone() }),
+        }
+    }
+
+    /// Leaves a group in the name of `agent`.
+    pub fn leave(&self, agent: &AgentId, tag: &Tag) {
+        if let Some(cell) = self.core.names.lookup(agent.as_str()) {
+            self.core.names.leave(&cell, tag);
+        }
+    }
+}
+
+impl fmt::Debug for SystemRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("System").field("pool", &self.core.pool).finish_non_exhaustive()
+    }
+}
+
+/// Changes of the registry, in order.
+#[derive(Debug)]
+pub struct RegistryChanges {
+    receiver: broadcast::Receiver<Change>,
+}
+
+impl RegistryChanges {
+    /// The next change.
+    ///
+    /// # Errors
+    /// [`crate::WatchError`].
+    ///
+    /// # Cancel safety
+    /// No change is lost when the future is dropped.
+    pub async fn next(&mut self) -> Result<Change, crate::observe::WatchError> {
+        self.receiver.recv().await.map_err(|error| match error {
+            broadcast::error::RecvError::Lagged(n) => crate::observe::WatchError::Missed(n),
+            broadcast::error::RecvError::Closed => crate::observe::WatchError::Ended,
+        })
+    }
+}
+
+/// Reports handlers that hold their thread from one look to the next, lets others take over what
+/// waits behind them, and tells their supervisors to look (S33).
+async fn watch_threads(core: Weak<Core>, interval: Duration) {
+    let mut before: Vec<(usize, u64)> = Vec::new();
+    loop {
+        time::wait(interval).await;
+        let Some(core) = core.upgrade() else { return };
+        let system = SystemRef { core };
+        let now: Vec<_> = system.seats().iter().filter_map(|seat| seat.current()).collect();
+        let stuck: Vec<_> = now.iter().filter(|turn| before.contains(turn)).collect();
+        if !stuck.is_empty() {
+            for cell in system.core.names.list() {
+                let header = cell.header();
+                let address = std::ptr::from_ref(header).addr();
+                if stuck.iter().any(|turn| turn.0 == address) && !header.is_protected() {
+                    header.mark_suspected();
+                    system.emit(EventKind::AgentBlocks { agent: header.id.clone() });
+                }
+            }
+            system.core.pool.relieve();
+        }
+        before = now;
+    }
+}
