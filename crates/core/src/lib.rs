@@ -10,9 +10,12 @@ pub mod exit;
 pub mod id;
 pub mod limits;
 pub mod seam;
+#[cfg(test)]
+mod seeded;
 mod text;
 
 pub use envelope::{Envelope, MessageType, Priority, TraceContext};
 pub use exit::{ExitReason, Report};
 pub use id::{AgentId, MessageId, MessageIds, ParseAgentIdError, ParseMessageIdError};
+
 pub use seam::Clock;
