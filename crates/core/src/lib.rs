@@ -9,6 +9,7 @@ pub mod envelope;
 pub mod exit;
 pub mod id;
 pub mod limits;
+pub mod registry;
 pub mod seam;
 #[cfg(test)]
 mod seeded;
@@ -17,5 +18,5 @@ mod text;
 pub use envelope::{Envelope, MessageType, Priority, TraceContext};
 pub use exit::{ExitReason, Report};
 pub use id::{AgentId, MessageId, MessageIds, ParseAgentIdError, ParseMessageIdError};
-
+pub use registry::{Registry, Tag};
 pub use seam::Clock;
