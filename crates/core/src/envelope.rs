@@ -1,6 +1,10 @@
 //! The envelope: the untyped message that is routed by id, and its binary and JSON forms.
 
+#[cfg(feature = "serde")]
+mod base64;
 mod codec;
+#[cfg(feature = "serde")]
+mod json;
 mod kind;
 mod trace;
 
@@ -57,11 +61,14 @@ pub struct Envelope {
 
 /// The lane of a message that is not the system's (M3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Priority {
     /// The user lane.
     #[default]
+    #[cfg_attr(feature = "serde", serde(rename = "normal"))]
     Normal,
     /// The priority lane: before the user lane, without starving it.
+    #[cfg_attr(feature = "serde", serde(rename = "high"))]
     High,
 }
 
@@ -151,3 +158,6 @@ impl Envelope {
         self.deadline_ms.is_some_and(|deadline_ms| now_ms >= deadline_ms)
     }
 }
+
+#[cfg(test)]
+mod tests;

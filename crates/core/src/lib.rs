@@ -12,8 +12,11 @@ pub mod guard;
 pub mod heartbeat;
 pub mod id;
 pub mod limits;
+pub mod registry;
 pub mod retry;
 pub mod seam;
+#[cfg(test)]
+mod seeded;
 pub mod supervise;
 mod sync;
 mod text;
@@ -21,4 +24,5 @@ mod text;
 pub use envelope::{Envelope, MessageType, Priority, TraceContext};
 pub use exit::{ExitReason, Report};
 pub use id::{AgentId, MessageId, MessageIds, ParseAgentIdError, ParseMessageIdError};
+pub use registry::{Registry, Tag};
 pub use seam::Clock;

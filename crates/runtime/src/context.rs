@@ -92,11 +92,20 @@ impl<A: Agent> Context<A> {
 
     /// Sends `message` to the agent itself after a delay, unless the incarnation ends first.
     pub fn send_after(&mut self, delay: Duration, message: A::Msg) -> Timer {
+        self.send_on_lane_after(Lane::User, delay, message)
+    }
+
+    pub(crate) fn send_on_lane_after(
+        &mut self,
+        lane: Lane,
+        delay: Duration,
+        message: A::Msg,
+    ) -> Timer {
         let addr = self.addr();
         self.spawn(async move {
             time::wait(delay).await;
             // A refused timer message has nobody to go back to; its refusal is recorded.
-            addr.tell_or_dead_letter(message);
+            addr.tell_or_dead_letter(lane, message);
         })
     }
 
@@ -111,7 +120,7 @@ impl<A: Agent> Context<A> {
         self.spawn(async move {
             loop {
                 time::wait(period).await;
-                addr.tell_or_dead_letter(message());
+                addr.tell_or_dead_letter(Lane::User, message());
             }
         })
     }
@@ -208,11 +217,11 @@ impl<A: Agent> Context<A> {
     /// Joins a group until the incarnation ends (G5).
     ///
     /// # Errors
-    /// [`ggml_agent_core::registry::RegistryError`] names the limit or the missing registration.
+    /// [`ggml_agent_core::registry::JoinError`] names the limit or the missing registration.
     pub fn join(
         &self,
-        tag: ggml_agent_core::registry::Tag,
-    ) -> Result<(), ggml_agent_core::registry::RegistryError> {
+        tag: &ggml_agent_core::registry::Tag,
+    ) -> Result<(), ggml_agent_core::registry::JoinError> {
         self.system().join(self.id(), tag)
     }
 
@@ -373,8 +382,8 @@ impl<A: Agent> Context<A> {
 }
 
 impl<A: Agent> Addr<A> {
-    fn tell_or_dead_letter(&self, message: A::Msg) {
-        if let Err(error) = self.tell_on(Lane::User, message) {
+    fn tell_or_dead_letter(&self, lane: Lane, message: A::Msg) {
+        if let Err(error) = self.tell_on(lane, message) {
             let reason = Reason::of_refusal(&error);
             self.cell().header().system.dead_letter(DeadLetter::of(
                 self.id(),

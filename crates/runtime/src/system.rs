@@ -286,7 +286,7 @@ impl SystemRef {
         payload: impl Into<Bytes>,
     ) -> Envelope {
         let (id, now) = self.stamp();
-        Envelope::new(id, to, kind, payload.into(), now)
+        Envelope::new(id, now, to, kind, payload)
     }
 
     fn stamp(&self) -> (MessageId, u64) {

@@ -96,6 +96,6 @@ fn ids_in_json_are_checked_strings() {
         let error = serde_json::from_str::<AgentId>(json).unwrap_err().to_string();
         assert!(error.contains(says), "{error}");
     }
-    let error = serde_json::from_str::<MessageId>("\"x\"").unwrap_err().to_string();
+    let error = serde_json::from_str::<MessageId>("\"0\"").unwrap_err().to_string();
     assert!(error.contains("1 bytes, it needs 26"), "{error}");
 }

@@ -326,6 +326,13 @@ impl Header {
         left != 0
     }
 
+    /// Puts it on its owner's list of suspects, unless it is there.
+    pub(crate) fn mark_suspected(&self) {
+        if !self.suspected.swap(true, Ordering::AcqRel) {
+            self.owner.suspect(self.key);
+        }
+    }
+
     pub(crate) fn step_begins(&self) -> u64 {
         let step = self.steps.load(Ordering::Relaxed) | 1;
         self.steps.store(step, Ordering::Release);

@@ -44,7 +44,7 @@ pub struct MailboxOptions {
 impl MailboxOptions {
     /// 1,024 messages per lane; `send` waits up to 5 s for room.
     pub const DEFAULT: Self = Self {
-        len_max: limits::MAILBOX_LEN_DEFAULT,
+        len_max: limits::MAILBOX_CAPACITY_DEFAULT,
         overflow: Overflow::Wait(Duration::from_secs(5)),
     };
 

@@ -181,7 +181,7 @@ where
             Ok(Poll::Ready(ended)) => TurnEnd::Over(ended),
             Ok(Poll::Pending) => {
                 if self.header.steps() & 1 == 1 {
-                    self.suspect();
+                    self.header.mark_suspected();
                 }
                 if self.header.control() & control::AGAIN != 0 {
                     self.header.lower(control::AGAIN);
@@ -194,15 +194,8 @@ where
         }
     }
 
-    fn suspect(&self) {
-        use std::sync::atomic::Ordering;
-        if !self.header.suspected.swap(true, Ordering::AcqRel) {
-            self.header.owner.suspect(self.header.key);
-        }
-    }
-
     /// Releases what the incarnation held, in the order of M13, and tells the owner last.
-    fn finish(&self, ended: Ended) {
+    fn finish(self: &Arc<Self>, ended: Ended) {
         let header = &self.header;
         let incarnation = header.incarnation();
         let (reason, started) = match ended {
@@ -227,7 +220,8 @@ where
             std::mem::take(&mut cold.exit_hooks)
         });
         header.step_ends();
-        header.system.leave_groups(&header.id);
+        let this: Arc<dyn AnyCell> = self.clone();
+        header.system.pause(&this);
         for hook in hooks {
             hook(&exit);
         }

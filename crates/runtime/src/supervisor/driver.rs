@@ -355,7 +355,11 @@ impl Agent for SupervisorAgent {
             if let Some(failure) = self.start_failure.take() {
                 return Err(failure);
             }
-            if self.ready || self.exit.is_some() {
+            if let Some(reason) = &self.exit {
+                ctx.stop_as(reason.clone());
+                return Ok(());
+            }
+            if self.ready {
                 return Ok(());
             }
             match ctx.inbox(true).await {
