@@ -144,6 +144,12 @@ impl<A: Agent> Addr<A> {
         self.cell.mailbox().len()
     }
 
+    /// What became of the messages that this agent accepted, at this instant.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        ledger(&*self.cell)
+    }
+
     /// Waits until the agent is gone for good, and says how its last incarnation ended.
     pub async fn ended(&self) -> ExitReason {
         ended(&*self.cell).await
@@ -286,6 +292,12 @@ impl AnyAddr {
         self.cell.queued()
     }
 
+    /// What became of the messages that this agent accepted, at this instant.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        ledger(&*self.cell)
+    }
+
     /// As [`Addr::on_exit`].
     pub fn on_exit(&self, f: impl FnOnce(&AgentId, u64, &ExitReason) + Send + 'static) -> bool {
         on_exit(&*self.cell, f)
@@ -306,6 +318,41 @@ impl AnyAddr {
 impl fmt::Debug for AnyAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("AnyAddr").field(self.id()).finish()
+    }
+}
+
+/// The account of one agent's mail. Between two turns `accepted = handled + dead + queued`; within a
+/// turn a message can be on its way from one column to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ledger {
+    /// Messages accepted: the sender's call returned `Ok`.
+    pub accepted: u64,
+    /// Messages handed to a handler, also if it failed.
+    pub handled: u64,
+    /// Messages that became dead letters.
+    pub dead: u64,
+    /// Messages in the mailbox.
+    pub queued: u64,
+}
+
+impl Ledger {
+    /// Whether every accepted message is accounted for.
+    #[must_use]
+    pub fn is_balanced(&self) -> bool {
+        self.accepted == self.handled + self.dead + self.queued
+    }
+}
+
+fn ledger(cell: &dyn AnyCell) -> Ledger {
+    use std::sync::atomic::Ordering;
+    let header = cell.header();
+    let (pushed, popped) = cell.totals();
+    let turned_away = header.turned_away.load(Ordering::Acquire) as u64;
+    Ledger {
+        accepted: pushed + turned_away,
+        handled: header.steps().div_ceil(2),
+        dead: header.dead.load(Ordering::Acquire) as u64,
+        queued: pushed - popped,
     }
 }
 
@@ -355,7 +402,9 @@ pub(crate) async fn push_waiting<M: Send + 'static>(
         }
         Some(Err(Refused::Closed(mail))) => Err(SendError::Closed(mail)),
         Some(Err(Refused::Full(mail))) => Err(SendError::Full(mail)),
-        None => Err(SendError::Full(mail.take().expect("invariant: still ours, it was not queued"))),
+        None => {
+            Err(SendError::Full(mail.take().expect("invariant: still ours, it was not queued")))
+        }
     }
 }
 

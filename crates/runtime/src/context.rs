@@ -194,8 +194,7 @@ impl<A: Agent> Context<A> {
         kind: MessageType,
         payload: impl Into<Bytes>,
     ) -> Result<MessageId, SendError<Envelope>> {
-        let envelope =
-            self.system().envelope(to.clone(), kind, payload).sent_by(self.id().clone());
+        let envelope = self.system().envelope(to.clone(), kind, payload).sent_by(self.id().clone());
         let id = envelope.id;
         self.system().route(envelope)?;
         Ok(id)

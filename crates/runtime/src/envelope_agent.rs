@@ -25,8 +25,7 @@ pub type EnvelopeContext<E> = Context<Enveloped<E>>;
 pub type Handled<'a, E> =
     Pin<Box<dyn Future<Output = Result<(), <E as EnvelopeAgent>::Error>> + Send + 'a>>;
 
-type Handler<E> =
-    for<'a> fn(&'a mut E, Envelope, &'a mut EnvelopeContext<E>) -> Handled<'a, E>;
+type Handler<E> = for<'a> fn(&'a mut E, Envelope, &'a mut EnvelopeContext<E>) -> Handled<'a, E>;
 
 /// An agent that registers a handler per message type.
 ///
@@ -139,7 +138,11 @@ impl<E: EnvelopeAgent> Agent for Enveloped<E> {
         self.agent.on_start(ctx).await
     }
 
-    async fn handle(&mut self, envelope: Envelope, ctx: &mut Context<Self>) -> Result<(), E::Error> {
+    async fn handle(
+        &mut self,
+        envelope: Envelope,
+        ctx: &mut Context<Self>,
+    ) -> Result<(), E::Error> {
         let system = ctx.system();
         if envelope.is_expired(system.clock().unix_ms()) {
             system.dead_letter(DeadLetter::of(ctx.id(), &envelope, Reason::Expired));

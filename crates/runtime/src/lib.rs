@@ -74,7 +74,7 @@ mod jobs;
 mod sync;
 mod time;
 
-pub use address::{ASK_DEADLINE_DEFAULT, Addr, AnyAddr, Recipient};
+pub use address::{ASK_DEADLINE_DEFAULT, Addr, AnyAddr, Ledger, Recipient};
 pub use agent::Agent;
 pub use bytes::Bytes;
 pub use cell::dispatch::{Dispatch, Runnable, TURN_BUDGET};

@@ -72,13 +72,8 @@ impl Names {
         });
     }
 
-    pub(crate) fn lookup(&self, id: &str) -> Option<Handle> {
+    pub(crate) fn lookup(&self, id: &AgentId) -> Option<Handle> {
         self.read().lookup(id).map(|entry| entry.handle.clone())
-    }
-
-    /// Works on the handle of `id` under the read lock: no reference count.
-    pub(crate) fn with<R>(&self, id: &AgentId, f: impl FnOnce(&Handle) -> R) -> Option<R> {
-        self.read().lookup(id.as_str()).map(|entry| f(entry.handle))
     }
 
     pub(crate) fn list(&self) -> Vec<Handle> {
@@ -130,6 +125,6 @@ impl Names {
 
 /// The registration of this very cell, if its id is not another's.
 fn registration(rules: &Registry<Handle>, cell: &Handle) -> Option<Registration> {
-    let entry = rules.lookup(cell.header().id.as_str())?;
+    let entry = rules.lookup(&cell.header().id)?;
     std::ptr::addr_eq(Arc::as_ptr(entry.handle), Arc::as_ptr(cell)).then_some(entry.registration)
 }

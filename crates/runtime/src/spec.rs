@@ -164,7 +164,7 @@ impl<A: Agent> ChildSpec<A> {
         core.restart = rules.restart;
         core.shutdown = rules.shutdown.unwrap_or(core.shutdown);
         core.significant = rules.significant;
-        core.backoff.clone_from(&rules.backoff);
+        core.backoff = rules.backoff.clone().map(Arc::new);
         core.heartbeat_timeout = rules.heartbeat_timeout;
         Ok(core)
     }
@@ -181,8 +181,7 @@ impl<A: Agent> ChildSpec<A> {
         let Rules { restart, mailbox, placement, tags, .. } = self.rules;
         let restarts = supervised && restart != Restart::Temporary;
         let (driver, solo) = placement.driver(system, &id);
-        let header =
-            Header::new(id, system.clone(), driver, owner, key, restarts).with(tags, solo);
+        let header = Header::new(id, system.clone(), driver, owner, key, restarts).with(tags, solo);
         let factory = self.factory;
         Arc::new(Cell::<A, _, _>::new(header, Mailbox::new(mailbox), move |context| {
             let agent = (factory.lock().unwrap_or_else(PoisonError::into_inner))();

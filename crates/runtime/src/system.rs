@@ -8,29 +8,29 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
+use ggml_agent_core::AgentId;
 use ggml_agent_core::envelope::{Envelope, MessageType};
 use ggml_agent_core::id::{MessageId, MessageIds};
 use ggml_agent_core::registry::{Change, JoinError, RegisterError, Tag};
 use ggml_agent_core::seam::Clock;
-use ggml_agent_core::{AgentId, ExitReason};
 use tokio::runtime::Handle;
 use tokio::sync::broadcast;
 
 use crate::address::{Addr, AnyAddr, request_kill, request_shutdown};
 use crate::agent::Agent;
+use crate::cell::AnyCell;
 use crate::cell::dispatch::Dispatch;
 use crate::cell::header::{Turn, control};
 use crate::cell::mailbox::{Lane, Mail, Mailbox};
 use crate::cell::queue::Refused;
-use crate::cell::{AnyCell, MsgCell};
 use crate::dead_letter::{DeadLetter, DeadLetters, Reason};
 use crate::envelope_agent;
 use crate::error::{SendError, StartError};
 use crate::jobs::Jobs;
 use crate::observe::{CustomEvent, EventKind, Events, Observer};
+use crate::pool::Pool;
 use crate::pool::seat::Seat;
 use crate::pool::solo::Solo;
-use crate::pool::Pool;
 use crate::registry::Names;
 use crate::root::Root;
 use crate::spec::ChildSpec;
@@ -235,7 +235,9 @@ impl SystemRef {
     /// The address of the agent of this id (G1).
     #[must_use]
     pub fn lookup_any(&self, id: &str) -> Option<AnyAddr> {
-        self.core.names.lookup(id).map(|cell| AnyAddr { cell })
+        // What is no id names nobody.
+        let id: AgentId = id.parse().ok()?;
+        self.core.names.lookup(&id).map(|cell| AnyAddr { cell })
     }
 
     /// All registered agents, ordered by id (G1).
@@ -255,7 +257,7 @@ impl SystemRef {
     /// # Errors
     /// [`SendError`] gives the message back.
     pub fn tell<M: Send + 'static>(&self, to: &AgentId, message: M) -> Result<(), SendError<M>> {
-        let cell = self.core.names.lookup(to.as_str());
+        let cell = self.core.names.lookup(to);
         let Some(cell) = cell else { return Err(SendError::Unknown(message)) };
         let Some(mailbox) = cell.mailbox_any().downcast_ref::<Mailbox<M>>() else {
             return Err(SendError::WrongType(message));
@@ -279,12 +281,7 @@ impl SystemRef {
 
     /// An envelope from outside with a fresh id and the present time.
     #[must_use]
-    pub fn envelope(
-        &self,
-        to: AgentId,
-        kind: MessageType,
-        payload: impl Into<Bytes>,
-    ) -> Envelope {
+    pub fn envelope(&self, to: AgentId, kind: MessageType, payload: impl Into<Bytes>) -> Envelope {
         let (id, now) = self.stamp();
         Envelope::new(id, now, to, kind, payload)
     }
@@ -299,7 +296,7 @@ impl SystemRef {
     /// # Errors
     /// [`SendError`] gives the envelope back; an unknown id is also recorded as a dead letter.
     pub fn route(&self, envelope: Envelope) -> Result<(), SendError<Envelope>> {
-        match self.core.names.lookup(envelope.to.as_str()) {
+        match self.core.names.lookup(&envelope.to) {
             Some(cell) => envelope_agent::deliver(&cell, envelope),
             None => {
                 self.dead_letter(DeadLetter::of(&envelope.to, &envelope, Reason::Unknown));
@@ -343,7 +340,11 @@ impl SystemRef {
     ///
     /// # Errors
     /// [`SendError::Unknown`] when there is none.
-    pub fn send_to_one(&self, tag: &Tag, mut envelope: Envelope) -> Result<(), SendError<Envelope>> {
+    pub fn send_to_one(
+        &self,
+        tag: &Tag,
+        mut envelope: Envelope,
+    ) -> Result<(), SendError<Envelope>> {
         let Some(cell) = self.core.names.pick(tag) else {
             return Err(SendError::Unknown(envelope));
         };
@@ -531,7 +532,7 @@ impl SystemRef {
     /// # Errors
     /// [`JoinError`].
     pub fn join(&self, agent: &AgentId, tag: &Tag) -> Result<(), JoinError> {
-        match self.core.names.lookup(agent.as_str()) {
+        match self.core.names.lookup(agent) {
             Some(cell) => self.core.names.join(&cell, tag),
             None => Err(JoinError::UnknownAgent { id: agent.clone() }),
         }
@@ -539,7 +540,7 @@ impl SystemRef {
 
     /// Leaves a group in the name of `agent`.
     pub fn leave(&self, agent: &AgentId, tag: &Tag) {
-        if let Some(cell) = self.core.names.lookup(agent.as_str()) {
+        if let Some(cell) = self.core.names.lookup(agent) {
             self.core.names.leave(&cell, tag);
         }
     }

@@ -399,7 +399,8 @@ impl Header {
     /// Wakes those who wait for the end of a step.
     pub(crate) fn wake_step_watchers(&self) {
         self.lower(control::WATCH);
-        for waker in self.if_cold(|cold| std::mem::take(&mut cold.step_watchers)).unwrap_or_default()
+        for waker in
+            self.if_cold(|cold| std::mem::take(&mut cold.step_watchers)).unwrap_or_default()
         {
             waker.wake();
         }

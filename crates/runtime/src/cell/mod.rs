@@ -175,8 +175,7 @@ where
             return TurnEnd::Over(Ended::By(ExitReason::Killed));
         }
         let waker = waker_ref(self);
-        let polled =
-            catch_unwind(AssertUnwindSafe(|| life.poll(&mut Poller::from_waker(&waker))));
+        let polled = catch_unwind(AssertUnwindSafe(|| life.poll(&mut Poller::from_waker(&waker))));
         match polled {
             Ok(Poll::Ready(ended)) => TurnEnd::Over(ended),
             Ok(Poll::Pending) => {
@@ -293,7 +292,10 @@ where
         let message = A::from_envelope(envelope).map_err(SendError::NotUnderstood)?;
         let this: Arc<dyn MsgCell<A::Msg>> = self;
         Addr::<A>::from_cell(this).tell_on(lane, message).map_err(|error| {
-            error.map(|message| A::into_envelope(message).expect("invariant: made from an envelope"))
+            error.map(|message| match A::into_envelope(message) {
+                Ok(envelope) => envelope,
+                Err(_) => unreachable!("invariant: made from an envelope by from_envelope"),
+            })
         })
     }
 

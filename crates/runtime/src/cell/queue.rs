@@ -15,7 +15,9 @@
 use std::mem::MaybeUninit;
 use std::ptr;
 
-use crate::sync::{AtomicBool, AtomicPtr, AtomicUsize, Mutex, Ordering, UnsafeCell, lock, spin_loop};
+use crate::sync::{
+    AtomicBool, AtomicPtr, AtomicUsize, Mutex, Ordering, UnsafeCell, lock, spin_loop,
+};
 
 /// Positions per block; the last one is not a slot but means "the next block is being installed".
 #[cfg(not(loom))]

@@ -9,8 +9,8 @@ use ggml_agent_core::supervise::{
 };
 use ggml_agent_core::{ExitReason, Report};
 
-use super::link::{Shared, Slot, Static};
-use crate::address::request_kill;
+use super::link::{Link, Shared, Slot, Static};
+use crate::address::{AnyAddr, request_kill};
 use crate::agent::Agent;
 use crate::cell::AnyCell;
 use crate::cell::header::{Start, control};
@@ -93,8 +93,7 @@ impl SupervisorAgent {
                 let spec = spec.take().expect("invariant: a spec is taken once");
                 let core = spec.core()?;
                 let slot = shared.link.next_slot();
-                let cell =
-                    spec.build(core.id.clone(), ctx.system(), shared.link.clone(), slot);
+                let cell = spec.build(core.id.clone(), ctx.system(), shared.link.clone(), slot);
                 *child = Static::Cell(core, slot, cell);
             }
             if let Static::Cell(core, ..) = child {
@@ -234,7 +233,8 @@ impl SupervisorAgent {
             }
             Command::Answer { call, answer } => self.answer(call, answer),
             Command::Observe(decision) => {
-                ctx.system().emit(EventKind::Supervision { supervisor: ctx.id().clone(), decision });
+                ctx.system()
+                    .emit(EventKind::Supervision { supervisor: ctx.id().clone(), decision });
             }
             Command::Ready => self.ready = true,
             Command::StartFailed { child, reason } => {
@@ -308,25 +308,24 @@ impl SupervisorAgent {
         }
     }
 
-    /// Waits until nothing of the last incarnation's children runs any more (S25, S27).
-    async fn bury_orphans(&self) {
-        for cell in self.shared.link.alive() {
-            request_kill(cell.clone());
-            let (gone, told) = Reply::pair();
-            let addr = crate::address::AnyAddr { cell };
-            if addr.on_exit(move |_, _, _| gone.send(())) {
-                // Answered or dropped: gone either way.
-                drop(told.await);
-            }
-        }
-    }
-
     /// Converses with the machine until it has ended.
     async fn wind_down(&mut self, reason: ExitReason, ctx: &mut Context<Self>) {
         self.feed(Event::Stop { reason }, ctx);
         while self.exit.is_none() {
             let Some(message) = ctx.inbox(false).await else { break };
             self.take(message, ctx);
+        }
+    }
+}
+
+/// Waits until nothing of the last incarnation's children runs any more (S25, S27).
+async fn bury_orphans(link: Arc<Link>) {
+    for cell in link.alive() {
+        request_kill(cell.clone());
+        let (gone, told) = Reply::pair();
+        if (AnyAddr { cell }).on_exit(move |_, _, _| gone.send(())) {
+            // Answered or dropped: gone either way.
+            let (Ok(()) | Err(_)) = told.await;
         }
     }
 }
@@ -347,7 +346,7 @@ impl Agent for SupervisorAgent {
     type Error = Report;
 
     async fn on_start(&mut self, ctx: &mut Context<Self>) -> Result<(), Report> {
-        self.bury_orphans().await;
+        bury_orphans(self.shared.link.clone()).await;
         self.shared.link.attach(ctx.addr().cell());
         self.assemble(ctx)?;
         self.feed(Event::Start, ctx);

@@ -110,9 +110,8 @@ impl Link {
 
     /// The vital signs of those who are at work; the others are healthy and leave the list.
     pub(super) fn check_suspects(&self) -> Vec<(Slot, Vital)> {
-        let suspects = std::mem::take(
-            &mut *self.suspects.lock().unwrap_or_else(PoisonError::into_inner),
-        );
+        let suspects =
+            std::mem::take(&mut *self.suspects.lock().unwrap_or_else(PoisonError::into_inner));
         let mut at_work = Vec::new();
         for slot in suspects {
             let Some(cell) = self.state().cells.get(&slot).cloned() else { continue };

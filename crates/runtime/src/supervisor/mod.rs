@@ -215,9 +215,7 @@ impl SupervisorRef {
         let id = core.id.clone();
         let done = self.call(Request::Start(core), Some(spec.into())).await?;
         match done.answer {
-            Answer::Started { .. } => {
-                done.cell.as_ref().and_then(typed).ok_or(StartError::Ended)
-            }
+            Answer::Started { .. } => done.cell.as_ref().and_then(typed).ok_or(StartError::Ended),
             Answer::Ignored { .. } => Err(StartError::Ignored { id }),
             _ => Err(StartError::Ended),
         }

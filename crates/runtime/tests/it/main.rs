@@ -1,0 +1,5 @@
+//! The promises of `docs/semantics.md` on the real runtime.
+
+#![expect(missing_docs, reason = "tests")]
+
+mod agents;
