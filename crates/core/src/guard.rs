@@ -172,3 +172,8 @@ impl<B: Deref<Target = Breaker> + Clone> Guarded<B> {
         &self.retry
     }
 }
+
+/// Compiles and runs the examples of the manual.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/breaker.md")]
+mod manual {}

@@ -3,7 +3,8 @@
 //! Not here: clocks, async, I/O, randomness that was not passed in, iteration over hash maps, `unsafe`.
 //! Those live in the drivers (`ggml-agent` on tokio, the simulator in tests).
 //!
-//! Reading order: [`id`], [`exit`], [`envelope`], then [`supervise`].
+//! Reading order: [`id`], [`exit`], [`envelope`], then [`supervise`]; [`breaker`], [`retry`]
+//! and [`guard`] (both together) stand by themselves.
 
 pub mod breaker;
 pub mod envelope;

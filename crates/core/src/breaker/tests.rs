@@ -44,8 +44,14 @@ impl Rng {
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
+
+    /// A number from 0 up to, not including, `end`.
+    pub(crate) fn below_u32(&mut self, end: u32) -> u32 {
+        u32::try_from(self.below(u64::from(end))).expect("invariant: below a u32")
+    }
 }
 
+#[expect(clippy::print_stderr, reason = "how to repeat a failure is read on the terminal")]
 impl Drop for Rng {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -56,7 +62,7 @@ impl Drop for Rng {
 }
 
 fn breaker(options: Options) -> Breaker {
-    Breaker::new(options).unwrap()
+    Breaker::new(options).expect("options in range")
 }
 
 /// A breaker that was tripped at 0 and whose `open_timeout` is over at 100 ms.
@@ -360,11 +366,11 @@ fn a_word_survives_packing() {
     let mut rng = Rng::new("a_word_survives_packing");
     for _ in 0..10_000 {
         let phase = match rng.below(3) {
-            0 => Phase::Closed { failures: rng.next() as u32 },
+            0 => Phase::Closed { failures: rng.below_u32(u32::MAX) },
             1 => Phase::Open { until_ms: rng.below(1 << 42) },
-            _ => Phase::HalfOpen { successes: rng.next() as u32 },
+            _ => Phase::HalfOpen { successes: rng.below_u32(u32::MAX) },
         };
-        let word = Word { phase, period: rng.below(1 << 20) as u32 };
+        let word = Word { phase, period: rng.below_u32(1 << 20) };
         assert_eq!(Word::unpack(word.pack()), word);
     }
     let last = Word { period: (1 << 20) - 1, ..Word::NEW };

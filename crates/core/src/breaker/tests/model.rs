@@ -126,10 +126,10 @@ fn pair(transition: Option<Transition>) -> Option<(State, State)> {
 }
 
 fn random_options(rng: &mut Rng) -> Options {
-    let calls = rng.below(4) as u32;
+    let calls = rng.below_u32(4);
     Options {
-        failure_threshold: 1 + rng.below(5) as u32,
-        success_threshold: 1 + rng.below(3) as u32,
+        failure_threshold: 1 + rng.below_u32(5),
+        success_threshold: 1 + rng.below_u32(3),
         open_timeout: MS(1 + rng.below(60)),
         half_open_max_calls: (calls > 0).then_some(calls),
         probe_timeout: MS(1 + rng.below(60)),
@@ -157,8 +157,9 @@ fn life(rng: &mut Rng, n_ops: u64) -> (u64, u64) {
                 }
             }
             55..98 if !held.is_empty() => {
-                let idx = rng.below(held.len() as u64) as usize;
-                let Held { id, transitions, permit } = held.swap_remove_back(idx).unwrap();
+                let turn = rng.below_u32(64) as usize % held.len();
+                let Held { id, transitions, permit } =
+                    held.swap_remove_back(turn).expect("below the length");
                 let outcome = match rng.below(10) {
                     0..4 => Outcome::Success,
                     4..7 => Outcome::Failure,

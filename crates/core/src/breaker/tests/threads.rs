@@ -6,7 +6,7 @@ use std::thread;
 
 use super::*;
 
-const N_THREADS: u64 = 4;
+const N_THREADS: usize = 4;
 
 /// Asserts that the transitions are 1, 2, 3 and so on, and that each starts where the one before ended.
 fn assert_chained(mut transitions: Vec<Transition>) -> usize {
@@ -61,7 +61,7 @@ fn b03_one_place_lets_one_of_many_racing_threads_through() {
     let at_target = Arc::new(AtomicBool::new(false));
     for _ in 0..2_000 {
         let breaker = Arc::new(tripped(options));
-        let start = Arc::new(Barrier::new(N_THREADS as usize));
+        let start = Arc::new(Barrier::new(N_THREADS));
         let jobs: Vec<_> = (0..N_THREADS)
             .map(|_| {
                 let (breaker, start) = (Arc::clone(&breaker), Arc::clone(&start));
