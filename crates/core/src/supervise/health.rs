@@ -80,7 +80,8 @@ impl Machine {
                 self.health = Health::Idle;
                 out.push(Command::CancelTimer { timer });
             }
-            (Health::Idle, false) | (Health::Armed | Health::Due, _) => {}
+            (Health::Due, false) => self.health = Health::Idle,
+            (Health::Idle, false) | (Health::Armed | Health::Due, true) => {}
         }
     }
 }

@@ -56,6 +56,8 @@ impl Machine {
         }
         self.calls_waiting = 0;
         self.phase = Phase::Ending(Ending { finish, order: Order::Reverse(None) });
+        // Here, because nothing may follow the exit.
+        self.sync_health(out);
     }
 
     /// Goes down the children in reverse order, up to the first that must be waited for.
