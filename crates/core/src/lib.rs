@@ -7,6 +7,7 @@
 
 pub mod exit;
 pub mod id;
+pub mod lease;
 
 pub use exit::{ExitReason, Report};
 pub use id::{AgentId, ParseAgentIdError};
