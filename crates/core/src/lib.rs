@@ -12,6 +12,7 @@ pub mod exit;
 pub mod guard;
 pub mod heartbeat;
 pub mod id;
+pub mod lease;
 pub mod limits;
 pub mod registry;
 pub mod retry;

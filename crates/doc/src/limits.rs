@@ -1,0 +1,33 @@
+//! Bounds of one document. What is over a bound is refused with a typed error, never cut.
+
+/// Largest document, in bytes of Markdown.
+// 16 MiB is about 2.5 million words; text in memory is the current one plus the history below.
+pub const DOCUMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Largest section, in bytes.
+// An edit parses its section again to see that it leaves its neighbours alone: 256 KiB take about 2 ms.
+pub const SECTION_BYTES_MAX: usize = 256 * 1024;
+
+/// Most sections of a document.
+pub const SECTIONS_MAX: usize = 10_000;
+
+/// Most subscribers of a document.
+// Each is a cursor of about 100 B and one walk per edit: 10,000 x 100 B = 1 MB.
+pub const SUBSCRIBERS_MAX: usize = 10_000;
+
+/// Most updates that a subscriber has been sent and has not yet confirmed.
+pub const IN_FLIGHT_MAX: u64 = 64;
+
+/// Most updates that a subscriber may be behind before it is told to resynchronise.
+pub const LAG_MAX: u64 = 256;
+
+/// Most accepted edits whose text is remembered.
+pub const HISTORY_LEN_MAX: usize = 10_000;
+
+/// Most bytes of text that the history remembers; the newest edit is kept whatever its size.
+// Four times the largest document.
+pub const HISTORY_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Most agents whose dead incarnations are remembered; of those forgotten only the lease protects.
+// 100,000 x about 150 B = 15 MB.
+pub const DEAD_MAX: usize = 100_000;
