@@ -12,6 +12,11 @@
 //! message, or an incarnation that was fenced and comes back late.
 #![expect(unsafe_code, reason = "slots are written by their claimer and read once by the consumer")]
 
+#[cfg(all(test, loom))]
+mod loom_tests;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 use std::mem::MaybeUninit;
 use std::ptr;
 
@@ -348,8 +353,8 @@ impl<T> Queue<T> {
             return false;
         }
         let block = self.head_block.load(Ordering::Acquire);
-        if block.is_null() || offset == 0 {
-            return block.is_null();
+        if block.is_null() {
+            return true;
         }
         let installing = (position - offset + BLOCK_LEN) * STEP | tail & FLAGS;
         if self
