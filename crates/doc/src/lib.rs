@@ -23,6 +23,7 @@
 //!
 //! Reading order: [`markdown`], [`section`], [`coordinator`], [`history`].
 
+pub mod agent;
 pub mod coordinator;
 pub mod history;
 pub mod limits;
@@ -30,6 +31,10 @@ pub mod markdown;
 pub mod section;
 mod subscribers;
 
+pub use agent::{
+    CallError, Client, DocEvent, DocEventKind, DocMsg, DocNote, DocumentAgent, DocumentRef,
+    LockDenied,
+};
 pub use coordinator::{Accepted, Coordinator, Delivery, Edit, EditError, Holder, Lock, Note, Out};
 pub use section::{Document, LoadError, Section, SectionId};
 

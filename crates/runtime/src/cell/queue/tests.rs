@@ -92,8 +92,7 @@ fn many_producers_lose_nothing_and_keep_their_order() {
             std::thread::spawn(move || {
                 for n in 0..EACH {
                     let mut message = (producer, n);
-                    while let Err(Refused::Full(back)) =
-                        queue.push(message, 1_000, Turn::Newcomer)
+                    while let Err(Refused::Full(back)) = queue.push(message, 1_000, Turn::Newcomer)
                     {
                         message = back;
                         std::thread::yield_now();
