@@ -180,8 +180,8 @@ impl World {
             550..720 => self.fire_timer(),
             720..890 => self.random_call(),
             890..940 => self.check_health(),
-            940..997 => self.late_message(),
-            997 | 998 => self.event(Event::Stop { reason: ExitReason::Shutdown }),
+            940..998 => self.late_message(),
+            998 => self.event(Event::Stop { reason: ExitReason::Shutdown }),
             _ => self.event(Event::Stop { reason: ExitReason::Killed }),
         }
     }
