@@ -21,13 +21,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Reading order: [`markdown`], [`section`], [`coordinator`], [`history`].
+//! Reading order: [`markdown`], [`section`], [`coordinator`], [`history`], [`abstracts`].
 
+pub mod abstracts;
 pub mod coordinator;
 pub mod history;
 pub mod limits;
 pub mod markdown;
 pub mod section;
+mod sentence;
 mod subscribers;
 
 pub use coordinator::{Accepted, Coordinator, Delivery, Edit, EditError, Holder, Lock, Note, Out};

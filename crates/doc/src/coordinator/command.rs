@@ -338,7 +338,8 @@ pub enum EditError {
     JoinsPrevious,
     /// With the new text the document would begin with (other) front matter or a byte order mark.
     #[error(
-        "the new text would be read as front matter; put a blank line before \"---\" or \"+++\""
+        "the document would begin with front matter then; \
+         write a rule as \"***\", or put a blank line after the first \"---\" or \"+++\""
     )]
     BecomesFrontMatter,
 }
