@@ -24,7 +24,7 @@ use crate::history::{History, Update, text_hash};
 use crate::limits::{DEAD_MAX, DOCUMENT_BYTES_MAX, SECTION_BYTES_MAX, SUBSCRIBERS_MAX};
 use crate::section::{Document, SectionId};
 use crate::subscribers::Subscribers;
-use boundary::Neighbours;
+use boundary::{Neighbours, ends_front_matter};
 pub use command::{
     Accepted, Delivery, Edit, EditError, Gone, Holder, Lock, LockError, Note, Out, SectionView,
     Snapshot, Step, SubscribeError,
@@ -213,6 +213,15 @@ impl Coordinator {
             return Err(EditError::DocumentTooLarge { len });
         }
         let index = section.index();
+        let ends_front_matter = if index == 0 {
+            let others = self.slots.iter().skip(1).map(|slot| &*slot.text);
+            ends_front_matter(&self.front, &edit.text, others)
+        } else {
+            ends_front_matter(&self.front, &self.slots[0].text, [&*edit.text].into_iter())
+        };
+        if ends_front_matter {
+            return Err(EditError::BecomesFrontMatter);
+        }
         let neighbours = Neighbours {
             front: (index == 0).then_some(&*self.front),
             previous: index.checked_sub(1).map(|index| &*self.slots[index].text),

@@ -21,14 +21,16 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Reading order: [`markdown`], [`section`], [`coordinator`], [`history`].
+//! Reading order: [`markdown`], [`section`], [`coordinator`], [`history`], [`abstracts`].
 
 pub mod agent;
+pub mod abstracts;
 pub mod coordinator;
 pub mod history;
 pub mod limits;
 pub mod markdown;
 pub mod section;
+mod sentence;
 mod subscribers;
 
 pub use agent::{

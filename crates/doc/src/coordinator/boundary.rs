@@ -1,7 +1,7 @@
 //! An edit of one section must not change where the others begin.
 
 use super::command::EditError;
-use crate::markdown::{Place, headings, split_front};
+use crate::markdown::{Place, front_closers, headings, lines, split_front};
 
 /// What an edited section stands between.
 pub(super) struct Neighbours<'a> {
@@ -46,6 +46,19 @@ impl Neighbours<'_> {
         }
         Ok(heading_len)
     }
+}
+
+/// Whether a line of `changed` would end the front matter that `first`, the first section, looks like
+/// the beginning of: then all up to there would be front matter.
+pub(super) fn ends_front_matter<'a>(
+    front: &str,
+    first: &str,
+    mut changed: impl Iterator<Item = &'a str>,
+) -> bool {
+    let closers = front_closers(first);
+    front.trim_start_matches('\u{feff}').is_empty()
+        && !closers.is_empty()
+        && changed.any(|text| lines(text).any(|line| closers.contains(&line.trim_end())))
 }
 
 /// Whether `heading` is still a heading at the top level when it follows `before`.

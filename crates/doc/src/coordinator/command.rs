@@ -336,9 +336,10 @@ pub enum EditError {
         "the new heading would continue the section before it; write it as \"# Title\" instead"
     )]
     JoinsPrevious,
-    /// The new text would be read as front matter or begin with a byte order mark.
+    /// With the new text the document would begin with (other) front matter or a byte order mark.
     #[error(
-        "the new text would be read as front matter; put a blank line before \"---\" or \"+++\""
+        "the document would begin with front matter then; \
+         write a rule as \"***\", or put a blank line after the first \"---\" or \"+++\""
     )]
     BecomesFrontMatter,
 }

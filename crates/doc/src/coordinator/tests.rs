@@ -203,6 +203,9 @@ fn d06_edits_that_reach_outside_their_section_are_refused() {
     assert_eq!(edit("x\n", 1, "---\na: b\n---\n"), Err(EditError::BecomesFrontMatter));
     assert_eq!(edit("x\n", 1, "\u{feff}x\n"), Err(EditError::BecomesFrontMatter));
     assert_eq!(edit("# A\n", 1, "+++\n===\n+++\n"), Err(EditError::BecomesFrontMatter));
+    assert_eq!(edit("---\nx\n\n# B\n", 2, "# B\n\n---\n"), Err(EditError::BecomesFrontMatter));
+    assert_eq!(edit("x\n\n# B\n\n---\n", 1, "---\nx\n\n"), Err(EditError::BecomesFrontMatter));
+    assert_eq!(edit("---\n\nx\n\n# B\n", 2, "# B\n\n---\n"), Ok(()));
     assert_eq!(edit("---\na: b\n---\nx\n", 1, "---\na: b\n---\n"), Ok(()), "it has one already");
     let long = "x".repeat(SECTION_BYTES_MAX + 1);
     assert_eq!(edit("x", 1, &long), Err(EditError::SectionTooLarge { len: SECTION_BYTES_MAX + 1 }));
@@ -358,7 +361,7 @@ impl Replica {
 
 #[test]
 fn d06_to_d08_random_work_loses_no_edit_and_keeps_every_section_where_it_was() {
-    each(300, "d06_to_d08_random_work", |rng| {
+    each(1_000, "d06_to_d08_random_work", |rng| {
         let source = soup(rng, 20);
         let document = Document::parse(&source).unwrap();
         let mut c = Coordinator::new(&document);
