@@ -23,8 +23,8 @@
 //!
 //! Reading order: [`markdown`], [`section`], [`coordinator`], [`history`], [`abstracts`].
 
-pub mod agent;
 pub mod abstracts;
+pub mod agent;
 pub mod coordinator;
 pub mod history;
 pub mod limits;
