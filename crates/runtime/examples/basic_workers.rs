@@ -1,6 +1,6 @@
 //! Three workers under a supervisor: one crashes, starts again, and no queued task is lost.
-//!
 //! `cargo run --example basic_workers`
+#![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
 
 use ggml_agent::{Agent, ChildSpec, Context, Reply, Report, Supervisor, System};
 

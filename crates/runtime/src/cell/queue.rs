@@ -55,7 +55,7 @@ struct Slot<T> {
 }
 
 struct Block<T> {
-    next: AtomicPtr<Block<T>>,
+    next: AtomicPtr<Self>,
     slots: [Slot<T>; BLOCK_LEN],
 }
 
@@ -356,7 +356,7 @@ impl<T> Queue<T> {
         if block.is_null() {
             return true;
         }
-        let installing = (position - offset + BLOCK_LEN) * STEP | tail & FLAGS;
+        let installing = ((position - offset + BLOCK_LEN) * STEP) | (tail & FLAGS);
         if self
             .tail
             .compare_exchange(tail, installing, Ordering::AcqRel, Ordering::Acquire)

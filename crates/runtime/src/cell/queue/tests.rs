@@ -83,7 +83,7 @@ proptest! {
 
 #[test]
 fn many_producers_lose_nothing_and_keep_their_order() {
-    const PRODUCERS: u64 = 4;
+    const PRODUCERS: u64 = 4; // the length of `next`
     const EACH: u64 = 50_000;
     let queue = Arc::new(Queue::new());
     let producers: Vec<_> = (0..PRODUCERS)
@@ -101,7 +101,7 @@ fn many_producers_lose_nothing_and_keep_their_order() {
             })
         })
         .collect();
-    let mut next = [0; PRODUCERS as usize];
+    let mut next = [0; 4];
     let mut n_popped = 0;
     while n_popped < PRODUCERS * EACH {
         match queue.pop() {
