@@ -54,7 +54,6 @@ impl EnvelopeAgent for Client {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let system = System::new();
     system.start(ChildSpec::envelope("counter", || Counter)).await?;
-    let client = system.start(ChildSpec::envelope("client", || Client)).await?;
-    client.ended().await;
+    system.start(ChildSpec::envelope("client", || Client)).await?.ended().await;
     Ok(())
 }
