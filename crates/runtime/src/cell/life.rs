@@ -2,6 +2,7 @@
 
 use ggml_agent_core::ExitReason;
 
+use super::drop_quietly;
 use super::header::Start;
 use crate::agent::Agent;
 use crate::context::{Context, Step};
@@ -17,8 +18,23 @@ pub(crate) enum Ended {
     By(ExitReason),
 }
 
+/// The agent's value. A handler's panic drops it while the stack unwinds: a second panic, in its
+/// destructor, would abort the process if it left this one (M11).
+struct Held<A>(Option<A>);
+
+impl<A> Drop for Held<A> {
+    fn drop(&mut self) {
+        let agent = self.0.take();
+        if std::thread::panicking() {
+            drop_quietly(|| drop(agent));
+        }
+    }
+}
+
 /// Lives `agent`'s life. Dropping this future ends it at its await point (M10, `kill`).
-pub(crate) async fn live<A: Agent>(mut agent: A, mut ctx: Context<A>) -> Ended {
+pub(crate) async fn live<A: Agent>(agent: A, mut ctx: Context<A>) -> Ended {
+    let mut held = Held(Some(agent));
+    let agent = held.0.as_mut().expect("invariant: taken by the drop alone");
     if let Err(error) = agent.on_start(&mut ctx).await {
         return Ended::NotStarted(ExitReason::StartFailed(error.into()));
     }
