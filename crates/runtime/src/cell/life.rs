@@ -1,6 +1,6 @@
 //! One incarnation of an agent as a future: start, handle mail until the end, stop.
 
-use ggml_agent_core::ExitReason;
+use ggml_agent_core::{ExitReason, Report};
 
 use super::drop_quietly;
 use super::header::Start;
@@ -35,8 +35,10 @@ impl<A> Drop for Held<A> {
 pub(crate) async fn live<A: Agent>(agent: A, mut ctx: Context<A>) -> Ended {
     let mut held = Held(Some(agent));
     let agent = held.0.as_mut().expect("invariant: taken by the drop alone");
-    if let Err(error) = agent.on_start(&mut ctx).await {
-        return Ended::NotStarted(ExitReason::StartFailed(error.into()));
+    let started: Result<(), Report> = agent.on_start(&mut ctx).await.map_err(Into::into);
+    ctx.stay_if_live().await;
+    if let Err(report) = started {
+        return Ended::NotStarted(ExitReason::StartFailed(report));
     }
     if ctx.is_ignored() {
         return Ended::Ignored;
@@ -45,9 +47,12 @@ pub(crate) async fn live<A: Agent>(agent: A, mut ctx: Context<A>) -> Ended {
     let reason = loop {
         match ctx.next().await {
             Step::Message(message) => {
-                if let Err(error) = agent.handle(message, &mut ctx).await {
+                let handled: Result<(), Report> =
+                    agent.handle(message, &mut ctx).await.map_err(Into::into);
+                ctx.stay_if_live().await;
+                if let Err(report) = handled {
                     ctx.step_failed();
-                    break ExitReason::Error(error.into());
+                    break ExitReason::Error(report);
                 }
                 if let Some(reason) = ctx.take_stop() {
                     break reason;
