@@ -1,5 +1,8 @@
 //! The promises of `docs/semantics.md` on the real runtime.
 
-#![expect(missing_docs, reason = "tests")]
+mod support;
 
 mod agents;
+mod crash;
+mod envelopes;
+mod ledger;
