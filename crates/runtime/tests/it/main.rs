@@ -6,3 +6,4 @@ mod agents;
 mod crash;
 mod envelopes;
 mod ledger;
+mod scale;
