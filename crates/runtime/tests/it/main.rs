@@ -1,5 +1,11 @@
 //! The promises of `docs/semantics.md` on the real runtime.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests; helpers outside of a test function too"
+)]
+
 mod support;
 
 mod agents;

@@ -41,7 +41,8 @@ impl Agent for Tiny {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+// One thread: each start is a conversation, and a wake across threads costs more than all of it.
+#[tokio::test]
 async fn m10_100_000_agents_start_and_stop_under_a_dynamic_supervisor() {
     const N: usize = 100_000;
     let system = System::new();
