@@ -9,7 +9,7 @@ use ggml_agent::{
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::support::{Log, probe};
+use crate::support::{Log, probe, until};
 
 /// Answers tasks, and passes on everything that answers it.
 struct Worker {
@@ -200,9 +200,7 @@ async fn m09_a_heartbeat_to_an_agent_that_never_takes_it_is_a_dead_letter() {
     let pair = Pair::start().await;
     let hand = pair.system.lookup_any("hand").unwrap();
     pair.route("hand", MessageType::Task, "hang");
-    while !pair.log.has("hang") {
-        tokio::task::yield_now().await;
-    }
+    until("hang", || pair.log.has("hang")).await;
     let beat = pair.to("hand", MessageType::Heartbeat, "1").sent_by("boss".parse().unwrap());
     hand.deliver(beat.clone()).unwrap();
     hand.kill();
@@ -282,9 +280,7 @@ async fn m09_an_unknown_id_gives_the_envelope_back_and_a_dead_letter() {
     assert_eq!((letters[0].to.as_str(), letters[0].envelope.as_ref()), ("nobody", Some(&lost)));
 
     pair.route("boss", MessageType::User, "TASK nobody x");
-    while !pair.log.has("Unknown(..)") {
-        tokio::task::yield_now().await;
-    }
+    until("Unknown(..)", || pair.log.has("Unknown(..)")).await;
     // A question from outside has nobody to answer to.
     let outside = pair.to("hand", MessageType::Task, "x");
     let reply = pair.system.reply_as(&outside.to, &outside, MessageType::TaskResult, "y");
@@ -301,9 +297,7 @@ async fn m09_a_full_mailbox_gives_the_envelope_back() {
         system.envelope("hand".parse().unwrap(), MessageType::Task, payload)
     };
     system.route(task("hang")).unwrap();
-    while !log.has("hang") {
-        tokio::task::yield_now().await;
-    }
+    until("hang", || log.has("hang")).await;
     system.route(task("1")).unwrap();
     let second = task("2");
     match system.route(second.clone()) {
@@ -321,9 +315,7 @@ async fn m12_queued_envelopes_and_the_id_survive_a_restart() {
         let task = system.envelope("hand".parse().unwrap(), MessageType::Task, payload);
         system.route(task).unwrap();
     }
-    while !log.has("b") {
-        tokio::task::yield_now().await;
-    }
+    until("b", || log.has("b")).await;
     assert_eq!(log.text(), "a panic b");
     assert_eq!(system.lookup_any("hand").unwrap().incarnation(), 2);
     assert_eq!(system.dead_letters().len(), 0);

@@ -147,7 +147,7 @@ async fn send_all(
             5 => addr.stop(),
             _ => {}
         }
-        if serial.is_multiple_of(64) {
+        if serial.is_multiple_of(256) {
             tokio::task::yield_now().await;
         }
     }
@@ -185,7 +185,7 @@ async fn start(system: &System, book: &Arc<Book>) -> Vec<Addr<Clerk>> {
             let book = book.clone();
             let overflow = policies[number % policies.len()];
             ChildSpec::new(format!("clerk-{number}"), move || Clerk { number, book: book.clone() })
-                .mailbox(MailboxOptions { len_max: 32 << number, overflow })
+                .mailbox(MailboxOptions { len_max: 4 << number, overflow })
         }));
     system.supervise(tree).await.unwrap();
     let clerk = |number| system.lookup(&format!("clerk-{number}")).unwrap();
@@ -229,5 +229,5 @@ async fn m04_a_million_messages_are_all_accounted_for() {
     }
     assert_eq!(live.load(Ordering::Relaxed), 0, "each message was dropped once: {detail}");
     assert_eq!(*book.out_of_order.lock().unwrap(), [""; 0], "M2: {detail}");
-    assert!(restarts > 100 && books.dead > 1_000 && returned > 1_000, "too quiet: {detail}");
+    assert!(restarts > 100 && books.dead > 100 && returned > 100, "too quiet: {detail}");
 }

@@ -1,8 +1,15 @@
 //! The promises of `docs/semantics.md` on the real runtime.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests; helpers outside of a test function too"
+)]
+
 mod support;
 
 mod agents;
 mod crash;
 mod envelopes;
 mod ledger;
+mod scale;

@@ -169,9 +169,18 @@ pub(crate) async fn seen(addr: &Addr<Probe>) -> Result<Vec<u32>, AskError> {
 
 /// Waits until the agent has taken all its mail.
 pub(crate) async fn drained(addr: &Addr<Probe>) {
-    while addr.queued() != 0 {
+    until("its mail is taken", || addr.queued() == 0).await;
+}
+
+/// Lets others run until `condition` holds; fails if it does not come true.
+pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
+    for _ in 0..10_000 {
+        if condition() {
+            return;
+        }
         tokio::task::yield_now().await;
     }
+    panic!("{what}: not so after 10,000 rounds");
 }
 
 /// Occupies the probe until the returned gate is dropped; returns once it is within the handler.
