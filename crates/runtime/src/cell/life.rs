@@ -2,7 +2,6 @@
 
 use ggml_agent_core::ExitReason;
 
-use super::header::Start;
 use crate::agent::Agent;
 use crate::context::{Context, Step};
 
@@ -25,7 +24,7 @@ pub(crate) async fn live<A: Agent>(mut agent: A, mut ctx: Context<A>) -> Ended {
     if ctx.is_ignored() {
         return Ended::Ignored;
     }
-    ctx.report_started(Start::Running);
+    ctx.report_started();
     let reason = loop {
         match ctx.next().await {
             Step::Message(message) => {
