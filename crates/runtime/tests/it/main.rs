@@ -3,3 +3,7 @@
 #![expect(missing_docs, reason = "tests")]
 
 mod agents;
+mod guard;
+mod registry;
+mod stage;
+mod supervision;
