@@ -21,6 +21,7 @@ use crate::cell::mailbox::{Lane, Mail, Taken};
 use crate::dead_letter::{DeadLetter, Reason};
 use crate::error::SendError;
 use crate::jobs::Jobs;
+use crate::observe::EventKind;
 use crate::system::SystemRef;
 use crate::time;
 
@@ -261,9 +262,15 @@ impl<A: Agent> Context<A> {
         self.stop.take()
     }
 
-    pub(crate) fn report_started(&self, start: Start) {
+    pub(crate) fn report_started(&self) {
         let header = self.header();
-        header.owner.started(header.key, self.incarnation, start);
+        header.raise(control::STARTED);
+        // Before its supervisor hears of it: what follows from the start comes later in the stream.
+        header.system.emit(EventKind::AgentStarted {
+            agent: header.id.clone(),
+            incarnation: self.incarnation,
+        });
+        header.owner.started(header.key, self.incarnation, Start::Running);
     }
 
     /// Ends the incarnation after the current message, as `reason`.

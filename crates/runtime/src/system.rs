@@ -226,6 +226,12 @@ impl SystemRef {
         self.start(tree.into_spec()).await.map(SupervisorRef::new)
     }
 
+    /// The supervisor of this id, wherever in a tree it is.
+    #[must_use]
+    pub fn supervisor(&self, id: &str) -> Option<SupervisorRef> {
+        self.lookup(id).map(SupervisorRef::new)
+    }
+
     /// The typed address of the agent of this id, if there is one and it is an `A`.
     #[must_use]
     pub fn lookup<A: Agent>(&self, id: &str) -> Option<Addr<A>> {

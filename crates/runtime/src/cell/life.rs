@@ -3,7 +3,6 @@
 use ggml_agent_core::{ExitReason, Report};
 
 use super::drop_quietly;
-use super::header::Start;
 use crate::agent::Agent;
 use crate::context::{Context, Step};
 
@@ -43,7 +42,7 @@ pub(crate) async fn live<A: Agent>(agent: A, mut ctx: Context<A>) -> Ended {
     if ctx.is_ignored() {
         return Ended::Ignored;
     }
-    ctx.report_started(Start::Running);
+    ctx.report_started();
     let reason = loop {
         match ctx.next().await {
             Step::Message(message) => {

@@ -207,7 +207,15 @@ where
                 return;
             }
             Ended::NotStarted(reason) => (reason, false),
-            Ended::By(reason) => (reason, true),
+            Ended::By(reason) => {
+                let started = header.control() & control::STARTED != 0;
+                match reason {
+                    ExitReason::Panic(report) if !started => {
+                        (ExitReason::StartFailed(report), false)
+                    }
+                    reason => (reason, started),
+                }
+            }
         };
         header.end_incarnation();
         let exit = Exit { incarnation, reason: reason.clone() };
