@@ -3,12 +3,41 @@
 //! Everything here is pure: text, commands and a time go in, answers and notes to others come out. Not
 //! here: files, clocks, mailboxes.
 //!
-//! Reading order: [`markdown`], [`section`].
+//! # Example
+//! ```
+//! use ggml_agent_doc::{Coordinator, Document, Edit, Holder, Lock};
+//! use ggml_agent_core::lease::{OnBusy, Outcome};
+//! use std::time::Duration;
+//! let document = Document::parse("# Plan\n\nSoon.\n")?;
+//! let mut coordinator = Coordinator::new(&document);
+//! let writer = Holder::new("writer-1".parse()?, 1);
+//! let section = document.sections()[0].id();
+//! let lock = Lock::one(section, Duration::from_secs(30), OnBusy::Deny);
+//! let step = coordinator.lock(&writer, lock, Duration::ZERO);
+//! let Ok(Outcome::Granted(grants)) = step.answer else { panic!("it is free") };
+//! let edit = Edit::locked(section, grants[0].token, "# Plan\n\nNow.\n");
+//! let accepted = coordinator.edit(&writer, edit, Duration::ZERO).answer?;
+//! assert_eq!((accepted.seq, coordinator.to_markdown().as_str()), (1, "# Plan\n\nNow.\n"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Reading order: [`markdown`], [`section`], [`coordinator`], [`history`], [`abstracts`].
 
+pub mod abstracts;
+pub mod agent;
+pub mod coordinator;
+pub mod history;
 pub mod limits;
 pub mod markdown;
 pub mod section;
+mod sentence;
+mod subscribers;
 
+pub use agent::{
+    CallError, Client, DocEvent, DocEventKind, DocMsg, DocNote, DocumentAgent, DocumentRef,
+    LockDenied,
+};
+pub use coordinator::{Accepted, Coordinator, Delivery, Edit, EditError, Holder, Lock, Note, Out};
 pub use section::{Document, LoadError, Section, SectionId};
 
 #[cfg(test)]

@@ -173,19 +173,27 @@ impl Open {
 #[must_use]
 pub fn split_front(text: &str) -> (&str, &str) {
     let bom = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    let closers = front_closers(&text[bom..]);
     let mut end = bom;
-    let mut closers: &[&str] = &[];
     for (at, line) in lines(&text[bom..]).enumerate() {
         end += line.len();
-        match (at, line.trim_end()) {
-            (0, "---") => closers = &["---", "..."],
-            (0, "+++") => closers = &["+++"],
-            (0, _) | (1, "") => break,
-            (_, content) if closers.contains(&content) => return text.split_at(end),
-            _ => {}
+        if at > 0 && closers.contains(&line.trim_end()) {
+            return text.split_at(end);
         }
     }
     text.split_at(bom)
+}
+
+/// The lines of which one would end the front matter that `text` begins with; none if it does not
+/// look like front matter.
+pub(crate) fn front_closers(text: &str) -> &'static [&'static str] {
+    let mut lines = lines(text).map(str::trim_end);
+    match (lines.next(), lines.next()) {
+        (Some("---" | "+++"), Some("")) => &[],
+        (Some("---"), _) => &["---", "..."],
+        (Some("+++"), _) => &["+++"],
+        _ => &[],
+    }
 }
 
 /// The lines of `text` with their endings (`\n`, `\r\n` or `\r`, as CommonMark has it).

@@ -306,10 +306,10 @@ impl<A: Agent> Context<A> {
         let header = self.header();
         loop {
             let control = header.control();
-            if control != 0 {
-                if let Some(reason) = self.obey(control) {
-                    return Poll::Ready(Step::Stop(reason));
-                }
+            if control != 0
+                && let Some(reason) = self.obey(control)
+            {
+                return Poll::Ready(Step::Stop(reason));
             }
             if !header.spend() {
                 header.raise(control::AGAIN);

@@ -147,7 +147,7 @@ impl<A: Agent> ChildSpec<A> {
         self
     }
 
-    pub(crate) fn as_supervisor(mut self) -> Self {
+    pub(crate) fn of_supervisor(mut self) -> Self {
         self.rules.supervisor = true;
         self
     }
@@ -164,7 +164,7 @@ impl<A: Agent> ChildSpec<A> {
         core.restart = rules.restart;
         core.shutdown = rules.shutdown.unwrap_or(core.shutdown);
         core.significant = rules.significant;
-        core.backoff = rules.backoff.clone().map(Arc::new);
+        core.backoff = rules.backoff.map(Arc::new);
         core.heartbeat_timeout = rules.heartbeat_timeout;
         Ok(core)
     }

@@ -24,7 +24,8 @@ impl Machine {
     ///
     /// `busy` are the children that have something to do; one that is not reported is idle, hence
     /// healthy, and no longer suspected. So the cost grows with the busy children alone. Only
-    /// running children are judged: how long a start takes is not a heartbeat's business. A child
+    /// running children are judged, and only from `Ready` until the supervisor begins to end: how
+    /// long a start or a stop takes is not a heartbeat's business. A child
     /// that has been seen without progress for its timeout is killed, and its end counts as
     /// [`ExitReason::Unresponsive`](crate::ExitReason::Unresponsive).
     pub fn check_health(
@@ -76,11 +77,11 @@ impl Machine {
                 self.health = Health::Armed;
                 out.push(Command::ArmTimer { timer, after: self.spec.health_check_interval });
             }
-            (Health::Armed, false) => {
+            // Also when it is due: a late firing of an old timer may have come before its own.
+            (Health::Armed | Health::Due, false) => {
                 self.health = Health::Idle;
                 out.push(Command::CancelTimer { timer });
             }
-            (Health::Due, false) => self.health = Health::Idle,
             (Health::Idle, false) | (Health::Armed | Health::Due, true) => {}
         }
     }

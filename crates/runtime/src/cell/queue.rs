@@ -12,6 +12,11 @@
 //! message, or an incarnation that was fenced and comes back late.
 #![expect(unsafe_code, reason = "slots are written by their claimer and read once by the consumer")]
 
+#[cfg(all(test, loom))]
+mod loom_tests;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 use std::mem::MaybeUninit;
 use std::ptr;
 
@@ -50,7 +55,7 @@ struct Slot<T> {
 }
 
 struct Block<T> {
-    next: AtomicPtr<Block<T>>,
+    next: AtomicPtr<Self>,
     slots: [Slot<T>; BLOCK_LEN],
 }
 
@@ -348,10 +353,10 @@ impl<T> Queue<T> {
             return false;
         }
         let block = self.head_block.load(Ordering::Acquire);
-        if block.is_null() || offset == 0 {
-            return block.is_null();
+        if block.is_null() {
+            return true;
         }
-        let installing = (position - offset + BLOCK_LEN) * STEP | tail & FLAGS;
+        let installing = ((position - offset + BLOCK_LEN) * STEP) | (tail & FLAGS);
         if self
             .tail
             .compare_exchange(tail, installing, Ordering::AcqRel, Ordering::Acquire)

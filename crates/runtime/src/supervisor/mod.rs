@@ -175,7 +175,7 @@ impl Supervisor {
             .shutdown(self.shutdown)
             // Its events must never be refused; their number is bounded by that of its children.
             .mailbox(MailboxOptions::UNBOUNDED)
-            .as_supervisor();
+            .of_supervisor();
         if let Some(backoff) = self.backoff {
             spec = spec.backoff(backoff);
         }

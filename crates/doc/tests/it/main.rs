@@ -1,0 +1,7 @@
+//! The promises of documents, on the real runtime.
+
+mod support;
+
+mod envelopes;
+mod locks;
+mod versions;
