@@ -116,6 +116,13 @@ impl Screen {
         self.raw(text.as_bytes());
     }
 
+    /// Prints text that is only for people.
+    pub(crate) fn note(&mut self, text: &str) {
+        if self.form == Form::Human && self.level >= Level::Event {
+            self.raw(format!("{text}\n").as_bytes());
+        }
+    }
+
     /// Prints bytes as they are.
     pub(crate) fn raw(&mut self, bytes: &[u8]) {
         let written = self.out.write_all(bytes).and_then(|()| self.out.flush());
@@ -176,7 +183,11 @@ fn json(line: &Line, schema: Option<&'static str>) -> String {
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
     let is_answer = error.exit_code() == 0;
-    if is_answer { print(io::stdout().lock(), &text) } else { print(io::stderr().lock(), &text) }
+    if is_answer {
+        print(io::stdout().lock(), &text)
+    } else {
+        print(io::stderr().lock(), &text)
+    }
     if is_answer { ExitCode::SUCCESS } else { ExitCode::from(2) }
 }
 
