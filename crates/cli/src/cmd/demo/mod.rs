@@ -53,6 +53,7 @@ async fn within_system<T>(
 ) -> Result<T, Failure> {
     let system = System::with(Options { seed: Some(seed), ..Options::default() });
     let done = tokio::select! {
+        biased;
         done = body(&system) => done,
         signal = stop => Err(signal.failure()),
     };

@@ -158,8 +158,8 @@ impl Job {
             "\ndemo               one-for-one\n\
              ├─ document        {n_sections} sections with a heading, {} bytes\n\
              ├─ editor          hands out sections, then writes the table of contents\n\
-             ├─ writers ({n_writers})     one-for-one, at most {} restarts in {}\n\
-             └─ chaos           kills writers, by preference one that holds a lock\n",
+             ├─ chaos           kills writers, by preference one that holds a lock\n\
+             └─ writers ({n_writers})     one-for-one, at most {} restarts in {}\n",
             self.input_bytes().len(),
             self.restarts_max(),
             say(WINDOW),

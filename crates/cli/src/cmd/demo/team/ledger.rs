@@ -108,3 +108,7 @@ fn lines(text: &str) -> BTreeMap<&str, usize> {
     }
     lines
 }
+
+#[cfg(test)]
+#[path = "ledger_tests.rs"]
+mod tests;

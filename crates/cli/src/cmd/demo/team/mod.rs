@@ -118,8 +118,9 @@ fn tree(job: &Job) -> Result<Supervisor, ggml_agent::core::ParseAgentIdError> {
                 // It must hear of every edit: the ledger is checked against them.
                 .mailbox(MailboxOptions::UNBOUNDED),
         )
-        .child(writers)
-        .child(ChildSpec::new("chaos", move || Chaos::new(seed, ids.clone(), first, every))))
+        // Before the writers, who tell it what they hold.
+        .child(ChildSpec::new("chaos", move || Chaos::new(seed, ids.clone(), first, every)))
+        .child(writers))
 }
 
 /// The document, as its users find it.
