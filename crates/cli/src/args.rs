@@ -34,16 +34,16 @@ pub(crate) struct Cli {
 pub(crate) struct Global {
     /// Form of the output: lines for people, or one JSON object per line. By default `human` on a
     /// terminal and `json` elsewhere; `version` is for people unless told otherwise.
-    #[arg(short, long, global = true, value_enum, value_name = "FORM")]
+    #[arg(short, long, global = true, help_heading = "Output", value_enum, value_name = "FORM")]
     pub(crate) output: Option<Form>,
     /// Say more; with the details of each restart and each lock.
-    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    #[arg(short, long, global = true, help_heading = "Output", action = ArgAction::Count, conflicts_with = "quiet")]
     pub(crate) verbose: u8,
     /// Say only the result.
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, help_heading = "Output")]
     pub(crate) quiet: bool,
     /// No colour, as with NO_COLOR set. Colour is never the only signal.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Output")]
     pub(crate) no_color: bool,
 }
 
@@ -59,6 +59,14 @@ pub(crate) enum Form {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Watch a team of agents work on a document while its members are killed.
+    ///
+    /// One editor hands out the sections of a document; writers lock a section, think, edit it and
+    /// release it. Meanwhile writers are killed, and what a killed writer still had under way is
+    /// replayed with its old lock. At the end the file is read again: every accepted edit must be in
+    /// it, and without what was added it must be the input, byte for byte.
+    ///
+    /// The model is scripted: deterministic text functions in place of a language model. No GPU, no
+    /// key, no network.
     Demo(DemoArgs),
     /// Print the version.
     Version,
@@ -77,12 +85,7 @@ Examples:
   ggml-agent demo --document notes.md --in-place
   ggml-agent demo document";
 
-/// One editor hands out the sections of a document; writers lock a section, think, edit it and
-/// release it. Meanwhile writers are killed, and what a killed writer still had under way is replayed
-/// with its old lock. At the end the file is read again: every accepted edit must be in it.
-///
-/// The model is scripted: deterministic text functions in place of a language model. No GPU, no key,
-/// no network.
+/// The arguments of `demo`.
 #[derive(Debug, Args)]
 #[command(after_help = DEMO_EXAMPLES, args_conflicts_with_subcommands = true)]
 #[command(group = ArgGroup::new("target").args(["out", "in_place"]))]
@@ -91,7 +94,8 @@ Examples:
 pub(crate) struct DemoArgs {
     #[command(subcommand)]
     pub(crate) rule: Option<Rule>,
-    /// The Markdown file to work on; a built-in text without it. It is only read.
+    /// The Markdown file to work on; a built-in text without it. It is only read, unless
+    /// with --in-place.
     #[arg(long, value_name = "FILE", requires = "target")]
     pub(crate) document: Option<PathBuf>,
     /// Where to write the result: whole or not at all, and never over an existing file.

@@ -59,7 +59,7 @@ pub(crate) fn check(
     match fs::metadata(out) {
         Ok(meta) if !meta.is_file() => {
             let text = format!("{shown} is not a regular file");
-            Err(Failure::msg(Code::Conflict, text).next("choose another --out"))
+            Err(Failure::msg(Code::Failure, text).next("choose another --out"))
         }
         Ok(_) if matches!(existing, Existing::Keep) => Err(exists(out)),
         Ok(_) => Ok(()),

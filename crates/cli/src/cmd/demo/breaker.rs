@@ -54,6 +54,7 @@ impl Agent for Backend {
 struct Script<'a> {
     system: &'a System,
     narrator: Narrator<'a>,
+    breaker: Arc<Breaker>,
     guarded: Guarded<Backend>,
     n_ok: u64,
     n_failed: u64,
@@ -80,7 +81,9 @@ impl Script<'_> {
                     Some(cause) => format!("call FAILED in another way: {cause}"),
                     None => {
                         self.n_refused += 1;
-                        format!("call REFUSED, the backend was not touched: {error}")
+                        let left = self.breaker.snapshot(self.system.clock().now()).time_left;
+                        let left = crate::period::say(left);
+                        format!("call REFUSED at once, the breaker is OPEN for another {left}")
                     }
                 },
             };
@@ -134,10 +137,11 @@ pub(super) async fn run(system: &System, screen: &mut Screen) -> Result<(), Fail
     // No retries here: each call shows what the breaker does with it.
     let policy = RetryOptions { max_attempts: 1, ..RetryOptions::DEFAULT };
     let policy = Policy::new(policy).context("the retry policy")?;
-    let guarded = backend.guarded(breaker, policy);
+    let guarded = backend.guarded(breaker.clone(), policy);
     narrator.say(at(system), "demo", "breaker CLOSED: 5 failures in a row would open it");
     let (n_ok, n_failed, n_refused, transitions) = (0, 0, 0, Vec::new());
-    let mut script = Script { system, narrator, guarded, n_ok, n_failed, n_refused, transitions };
+    let mut script =
+        Script { system, narrator, breaker, guarded, n_ok, n_failed, n_refused, transitions };
     script.call(2).await?;
     script.say("demo", "the backend goes DOWN");
     backend.send(Msg::SetUp(false)).await.context("the backend has ended")?;
