@@ -1,0 +1,146 @@
+//! The arguments. Ranges and conflicts are checked here, so that no command sees nonsense.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::period;
+
+const EXAMPLES: &str = "\
+Examples:
+  ggml-agent demo                                         watch a team survive, in under 30 s
+  ggml-agent demo --document notes.md --out notes.out.md  give your document abstracts and contents
+  ggml-agent demo supervisor                              one rule at a time, checked
+  ggml-agent demo --output json | jq -c .                 every event as one JSON object
+  ggml-agent completions bash > ggml-agent.bash           completions for your shell
+
+Exit codes: 0 ok, 1 failure, 2 usage, 6 timeout, 10 conflict, 130 SIGINT, 143 SIGTERM.";
+
+/// Runs teams of agents that survive.
+#[derive(Debug, Parser)]
+#[command(name = "ggml-agent", version, after_help = EXAMPLES, arg_required_else_help = true)]
+#[command(disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Form of the output: lines for people, or one JSON object per line. By default `human` on a
+    /// terminal and `json` elsewhere; `version` is for people unless told otherwise.
+    #[arg(short, long, global = true, help_heading = "Output", value_enum, value_name = "FORM")]
+    pub(crate) output: Option<Form>,
+    /// Say more; with the details of each restart and each lock.
+    #[arg(short, long, global = true, help_heading = "Output", action = ArgAction::Count, conflicts_with = "quiet")]
+    pub(crate) verbose: u8,
+    /// Say only the result.
+    #[arg(short, long, global = true, help_heading = "Output")]
+    pub(crate) quiet: bool,
+    /// No colour, as with NO_COLOR set. Colour is never the only signal.
+    #[arg(long, global = true, help_heading = "Output")]
+    pub(crate) no_color: bool,
+}
+
+/// A form of output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// One line per event, for people.
+    Human,
+    /// One JSON object per event.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Watch a team of agents work on a document while its members are killed.
+    ///
+    /// One editor hands out the sections of a document; writers lock a section, think, edit it and
+    /// release it. Meanwhile writers are killed, and what a killed writer still had under way is
+    /// replayed with its old lock. At the end the file is read again: every accepted edit must be in
+    /// it, and without what was added it must be the input, byte for byte.
+    ///
+    /// The model is scripted: deterministic text functions in place of a language model. No GPU, no
+    /// key, no network.
+    Demo(DemoArgs),
+    /// Print the version.
+    Version,
+    /// Print a completion script for a shell.
+    Completions {
+        /// For which shell.
+        shell: Shell,
+    },
+}
+
+const DEMO_EXAMPLES: &str = "\
+Examples:
+  ggml-agent demo
+  ggml-agent demo --seed 7 --kill-every 500ms
+  ggml-agent demo --document notes.md --out notes.out.md
+  ggml-agent demo --document notes.md --in-place
+  ggml-agent demo document";
+
+/// The arguments of `demo`.
+#[derive(Debug, Args)]
+#[command(after_help = DEMO_EXAMPLES, args_conflicts_with_subcommands = true)]
+#[command(group = ArgGroup::new("target").args(["out", "in_place"]))]
+#[command(subcommand_value_name = "RULE", subcommand_help_heading = "One rule at a time")]
+#[command(disable_help_subcommand = true)]
+pub(crate) struct DemoArgs {
+    #[command(subcommand)]
+    pub(crate) rule: Option<Rule>,
+    /// The Markdown file to work on; a built-in text without it. It is only read, unless
+    /// with --in-place.
+    #[arg(long, value_name = "FILE", requires = "target")]
+    pub(crate) document: Option<PathBuf>,
+    /// Where to write the result: whole or not at all, and never over an existing file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Write the result over the document itself, unless somebody else changed it meanwhile.
+    #[arg(long, requires = "document")]
+    pub(crate) in_place: bool,
+    /// Let --out replace an existing file (never the document itself).
+    #[arg(long, requires = "out")]
+    pub(crate) force: bool,
+    /// How many writers, 1 to 64.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) writers: u16,
+    /// How many sections a writer takes in a row before it lets the others have a turn, 1 to 100.
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub(crate) sections_per_writer: u16,
+    /// How often a writer is killed, 50ms to 1h [default: 2s, or 500ms with --document].
+    #[arg(long, value_name = "TIME", value_parser = period::kill_every)]
+    pub(crate) kill_every: Option<Duration>,
+    /// Where all randomness comes from: who is killed, how long each thought takes.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Longest time that the work may take, 1s to 24h; then nothing is written.
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = period::run)]
+    pub(crate) duration: Duration,
+}
+
+/// One rule, narrated line by line and checked at the end.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum Rule {
+    /// A worker fails and comes back; its siblings and its queued messages do not notice.
+    Supervisor,
+    /// Two editors want one section: locks, fencing tokens, and a stale edit that is refused.
+    Document,
+    /// A circuit breaker goes CLOSED, OPEN, HALF_OPEN, CLOSED.
+    Breaker,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_of_the_arguments_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}
