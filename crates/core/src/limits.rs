@@ -106,6 +106,16 @@ pub const SECTION_LEN_MAX: usize = 256 * 1024;
 // 1,000 x ~150 B = 150 KB; with leases of 30 s the last one waits up to 8 h, so more is a mistake.
 pub const LOCK_WAITERS_MAX: usize = 1000;
 
+/// Priority messages that an agent takes in a row while user messages wait (M3).
+///
+/// 16 of them keep a waiting user message behind by at most 16 handler steps.
+pub const PRIORITY_STREAK_MAX: usize = 16;
+
+/// Senders that may wait for room in one mailbox; one more is refused as full at once.
+///
+/// 65,536 × 32 B = 2 MiB per mailbox that everybody is stuck on.
+pub const SEND_WAITERS_MAX: usize = 65_536;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,13 +135,3 @@ mod tests {
         }
     }
 }
-
-/// Priority messages that an agent takes in a row while user messages wait (M3).
-///
-/// 16 of them keep a waiting user message behind by at most 16 handler steps.
-pub const PRIORITY_STREAK_MAX: usize = 16;
-
-/// Senders that may wait for room in one mailbox; one more is refused as full at once.
-///
-/// 65,536 × 32 B = 2 MiB per mailbox that everybody is stuck on.
-pub const SEND_WAITERS_MAX: usize = 65_536;
