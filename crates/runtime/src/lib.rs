@@ -47,6 +47,10 @@
 //! Reading order: `agent`, `address`, `cell` (where a message goes), `pool` (who lets a cell run),
 //! `spec` and `supervisor`, `system`, `observe`.
 
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
+
 mod agent;
 mod context;
 
@@ -91,8 +95,9 @@ pub use ggml_agent_core::{AgentId, ExitReason, Report};
 pub use guarded::{Guard, GuardError, Guarded};
 pub use observe::{CustomEvent, Event, EventKind, Events, WatchError};
 pub use placement::{Placement, Shard};
+pub use registry::RegistryChanges;
 pub use reply::Reply;
 pub use spec::{Child, ChildSpec};
 pub use supervisor::{Supervisor, SupervisorRef};
-pub use system::{Options, RegistryChanges, System, SystemRef};
+pub use system::{Options, System, SystemRef};
 pub use time::TokioClock;

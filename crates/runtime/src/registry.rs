@@ -8,6 +8,7 @@ use ggml_agent_core::registry::{Change, JoinError, RegisterError, Registration, 
 use tokio::sync::broadcast;
 
 use crate::cell::AnyCell;
+use crate::observe::WatchError;
 
 type Handle = Arc<dyn AnyCell>;
 
@@ -127,4 +128,30 @@ impl Names {
 fn registration(rules: &Registry<Handle>, cell: &Handle) -> Option<Registration> {
     let entry = rules.lookup(&cell.header().id)?;
     std::ptr::addr_eq(Arc::as_ptr(entry.handle), Arc::as_ptr(cell)).then_some(entry.registration)
+}
+
+/// Changes of the registry, in order.
+#[derive(Debug)]
+pub struct RegistryChanges {
+    receiver: broadcast::Receiver<Change>,
+}
+
+impl RegistryChanges {
+    pub(crate) fn new(receiver: broadcast::Receiver<Change>) -> Self {
+        Self { receiver }
+    }
+
+    /// The next change.
+    ///
+    /// # Errors
+    /// [`crate::WatchError`].
+    ///
+    /// # Cancel safety
+    /// No change is lost when the future is dropped.
+    pub async fn next(&mut self) -> Result<Change, WatchError> {
+        self.receiver.recv().await.map_err(|error| match error {
+            broadcast::error::RecvError::Lagged(n) => WatchError::Missed(n),
+            broadcast::error::RecvError::Closed => WatchError::Ended,
+        })
+    }
 }

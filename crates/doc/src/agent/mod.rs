@@ -2,111 +2,27 @@
 //!
 //! Everything is decided by the pure [`Coordinator`]; here are mailboxes, timers and events.
 
+mod client;
 mod event;
 mod wire;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use ggml_agent::{
-    Addr, Agent, AnyAddr, AskError, ChildSpec, Context, Envelope, Lane, MessageType, Recipient,
-    Reply, Report, StartError, System, Timer,
-};
+use ggml_agent::{Agent, AnyAddr, Context, Envelope, Lane, MessageType, Reply, Report, Timer};
+use ggml_agent_core::ExitReason;
 use ggml_agent_core::lease::{Event, Grant, Outcome, Stale, Token};
-use ggml_agent_core::{AgentId, ExitReason};
 
+pub use self::client::{CallError, Client, DocNote, DocumentRef, LockDenied};
 pub use self::event::{DocEvent, DocEventKind};
 use crate::coordinator::{
-    Accepted, Coordinator, Delivery, Edit, EditError, Holder, Lock, LockError, Note, Out,
-    SectionView, Snapshot, SubscribeError,
+    Accepted, Coordinator, Delivery, Edit, EditError, Holder, Lock, Note, Out, SectionView,
+    Snapshot, SubscribeError,
 };
-use crate::history::Update;
 use crate::section::{Document, SectionId};
 
-/// Longest wait of a call to a document agent whose answer does not depend on other holders.
-const CALL_DEADLINE: Duration = Duration::from_secs(5);
-/// Longest wait for a lock's queue, when the request itself has no end.
-const QUEUE_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
 /// How soon a subscriber whose mailbox was full is tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
-
-/// Who works on a document: one incarnation of an agent, and how it wants to be told things.
-#[derive(Debug, Clone)]
-pub struct Client {
-    holder: Holder,
-    addr: AnyAddr,
-    notes: Option<Recipient<DocNote>>,
-}
-
-impl Client {
-    /// The agent of this context; it is told nothing unasked.
-    #[must_use]
-    pub fn of<A: Agent>(ctx: &Context<A>) -> Self {
-        let holder = Holder::new(ctx.id().clone(), ctx.incarnation());
-        Self { holder, addr: ctx.addr().untyped(), notes: None }
-    }
-
-    /// The agent of this context, which is told of lost locks and, once subscribed, of every edit.
-    #[must_use]
-    pub fn with_notes<A: Agent>(ctx: &Context<A>) -> Self
-    where
-        DocNote: Into<A::Msg>,
-    {
-        Self { notes: Some(ctx.addr().recipient()), ..Self::of(ctx) }
-    }
-
-    /// The incarnation that holds what this client locks.
-    #[must_use]
-    pub fn holder(&self) -> &Holder {
-        &self.holder
-    }
-}
-
-/// What a document tells a client unasked.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum DocNote {
-    /// A lock ended before it was released: do not write any more.
-    LockLost {
-        /// Of which section.
-        section: SectionId,
-        /// The token that is now refused.
-        token: Token,
-    },
-    /// The document has a new version (D8).
-    Updated(Arc<Update>),
-    /// Updates were missed: read the document anew; it is at least at `seq`.
-    Resync {
-        /// The version that the next update follows.
-        seq: u64,
-    },
-}
-
-/// Why a lock was not given.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum LockDenied {
-    /// Somebody holds it (D4).
-    #[error("section {section} is held by {holder} until {until:?}: wait, or work on another one")]
-    Busy {
-        /// The first busy section.
-        section: SectionId,
-        /// Who holds it, or is before the caller.
-        holder: Holder,
-        /// When the lease ends unless renewed; `None` if the way is barred by another waiter.
-        until: Option<Duration>,
-    },
-    /// The wait was over before the turn came.
-    #[error("the wait for the lock is over: ask again")]
-    WaitEnded,
-    /// The request was wrong.
-    #[error(transparent)]
-    Refused(#[from] LockError),
-    /// The document's agent did not answer.
-    #[error("the document's agent did not answer")]
-    Unreachable(#[from] AskError),
-}
 
 /// What a document agent is sent; use [`DocumentRef`] instead of these.
 #[derive(Debug)]
@@ -492,149 +408,4 @@ impl std::fmt::Debug for DocumentAgent {
 fn publish(ctx: &Context<DocumentAgent>, holder: &Holder, kind: DocEventKind) {
     let (document, holder) = (ctx.id().clone(), holder.clone());
     ctx.system().publish(DocEvent { document, holder, kind });
-}
-
-/// A document's address, with calls in place of messages.
-#[derive(Debug, Clone)]
-pub struct DocumentRef {
-    addr: Addr<DocumentAgent>,
-}
-
-impl DocumentRef {
-    /// Starts the agent of a document, without a supervisor: a document whose agent failed is lost
-    /// unless its history is kept elsewhere, so a restart must not begin with the old text.
-    ///
-    /// # Errors
-    /// [`StartError::IdTaken`].
-    pub async fn start(
-        system: &System,
-        id: &AgentId,
-        document: Document,
-    ) -> Result<Self, StartError> {
-        let spec = ChildSpec::new(id, move || DocumentAgent::new(&document)).temporary();
-        Ok(Self { addr: system.start(spec).await? })
-    }
-
-    /// The document behind an address.
-    #[must_use]
-    pub fn new(addr: Addr<DocumentAgent>) -> Self {
-        Self { addr }
-    }
-
-    /// The agent's address.
-    #[must_use]
-    pub fn addr(&self) -> &Addr<DocumentAgent> {
-        &self.addr
-    }
-
-    /// Locks sections, all or none (D1, D5); waits for its turn if the request says so (D4).
-    ///
-    /// # Errors
-    /// [`LockDenied`] says who holds it and until when, or what is wrong.
-    ///
-    /// # Cancel safety
-    /// A lock that is granted after the future was dropped is given back at once.
-    pub async fn lock(
-        &self,
-        client: &Client,
-        lock: Lock,
-    ) -> Result<Vec<Grant<SectionId>>, LockDenied> {
-        let client = client.clone();
-        self.addr.ask_within(QUEUE_DEADLINE, |reply| DocMsg::Lock { client, lock, reply }).await?
-    }
-
-    /// Replaces the text of a section (D6, D7).
-    ///
-    /// # Errors
-    /// [`CallError::Refused`] says why, and that nothing was changed.
-    pub async fn edit(
-        &self,
-        holder: &Holder,
-        edit: Edit,
-    ) -> Result<Accepted, CallError<EditError>> {
-        let holder = holder.clone();
-        self.call(|reply| DocMsg::Edit { holder, edit, reply }).await
-    }
-
-    /// Gives a lock back (D2).
-    ///
-    /// # Errors
-    /// [`CallError::Refused`] when the token is not the current one.
-    pub async fn release(
-        &self,
-        client: &Client,
-        section: SectionId,
-        token: Token,
-    ) -> Result<(), CallError<Stale>> {
-        let client = client.clone();
-        self.call(|reply| DocMsg::Release { client, section, token, reply }).await
-    }
-
-    /// Makes a lease last `lease` from now; answers its new end on the system's clock (D3).
-    ///
-    /// # Errors
-    /// [`CallError::Refused`] when the token is not the current one.
-    pub async fn renew(
-        &self,
-        client: &Client,
-        section: SectionId,
-        token: Token,
-        lease: Duration,
-    ) -> Result<Duration, CallError<Stale>> {
-        let client = client.clone();
-        self.call(|reply| DocMsg::Renew { client, section, token, lease, reply }).await
-    }
-
-    /// Follows the document: answers it as it is; each later edit comes as a [`DocNote`] (D8).
-    ///
-    /// # Errors
-    /// [`CallError::Refused`] when there are too many subscribers.
-    pub async fn subscribe(&self, client: &Client) -> Result<Snapshot, CallError<SubscribeError>> {
-        let client = client.clone();
-        self.call(|reply| DocMsg::Subscribe { client, reply }).await
-    }
-
-    /// Ends a subscription.
-    pub fn unsubscribe(&self, holder: &Holder) {
-        // An agent that is gone has no subscribers.
-        drop(self.addr.tell(DocMsg::Unsubscribe { holder: holder.clone() }));
-    }
-
-    /// One section as it is now.
-    ///
-    /// # Errors
-    /// [`AskError`] when the document's agent does not answer.
-    pub async fn read(&self, section: SectionId) -> Result<Option<SectionView>, AskError> {
-        self.addr.ask_within(CALL_DEADLINE, |reply| DocMsg::Read { section, reply }).await
-    }
-
-    /// The whole document as it is now.
-    ///
-    /// # Errors
-    /// [`AskError`] when the document's agent does not answer.
-    pub async fn snapshot(&self) -> Result<Snapshot, AskError> {
-        self.addr.ask_within(CALL_DEADLINE, |reply| DocMsg::Snapshot { reply }).await
-    }
-
-    async fn call<T: Send + 'static, E: Send + 'static>(
-        &self,
-        question: impl FnOnce(Reply<Result<T, E>>) -> DocMsg,
-    ) -> Result<T, CallError<E>> {
-        match self.addr.ask_within(CALL_DEADLINE, question).await {
-            Ok(answer) => answer.map_err(CallError::Refused),
-            Err(error) => Err(CallError::Unreachable(error)),
-        }
-    }
-}
-
-/// Why a call to a document failed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CallError<E> {
-    /// The coordinator refused; nothing was changed.
-    #[error("refused")]
-    Refused(#[source] E),
-    /// The document's agent did not answer: after [`AskError::Deadline`] the call may still take
-    /// effect.
-    #[error("the document's agent did not answer")]
-    Unreachable(#[source] AskError),
 }

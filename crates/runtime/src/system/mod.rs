@@ -1,5 +1,8 @@
 //! A system: everything that agents share, and nothing that outlives it.
 
+mod blocking;
+mod options;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
@@ -11,15 +14,15 @@ use bytes::Bytes;
 use ggml_agent_core::AgentId;
 use ggml_agent_core::envelope::{Envelope, MessageType};
 use ggml_agent_core::id::{MessageId, MessageIds};
-use ggml_agent_core::registry::{Change, JoinError, RegisterError, Tag};
+use ggml_agent_core::registry::{JoinError, RegisterError, Tag};
 use ggml_agent_core::seam::Clock;
 use tokio::runtime::Handle;
-use tokio::sync::broadcast;
 
+pub use self::options::Options;
 use crate::address::{Addr, AnyAddr, request_kill, request_shutdown};
 use crate::agent::Agent;
 use crate::cell::dispatch::Dispatch;
-use crate::cell::header::{Turn, control};
+use crate::cell::header::control;
 use crate::cell::mailbox::{Lane, Mail, Mailbox};
 use crate::cell::queue::Refused;
 use crate::cell::{self, AnyCell};
@@ -29,52 +32,13 @@ use crate::error::{SendError, StartError};
 use crate::jobs::Jobs;
 use crate::observe::{CustomEvent, EventKind, Events, Observer};
 use crate::pool::Pool;
-use crate::pool::seat::{self, Seat};
+use crate::pool::seat;
 use crate::pool::solo::Solo;
-use crate::registry::Names;
+use crate::registry::{Names, RegistryChanges};
 use crate::root::Root;
 use crate::spec::ChildSpec;
 use crate::supervisor::{Supervisor, SupervisorRef};
 use crate::time::{self, TokioClock};
-
-/// How a system is set up; [`System::new`] takes the defaults.
-pub struct Options {
-    /// Runners of the shared pool; `None` for one per worker of the tokio runtime.
-    pub n_runners: Option<usize>,
-    /// Who gives the cells of the shared pool their turns, in place of the runners.
-    pub dispatch: Option<Arc<dyn Dispatch>>,
-    /// The clock; tokio's by default.
-    pub clock: Option<Arc<dyn Clock>>,
-    /// Seed of message ids and of the jitter of backoffs; from the clock by default.
-    pub seed: Option<u64>,
-    /// How long a killed handler may hold its thread before it is fenced (M10): 1 s.
-    pub fence_after: Duration,
-    /// How often threads are looked at for handlers that block: 500 ms.
-    pub watch_interval: Duration,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            n_runners: None,
-            dispatch: None,
-            clock: None,
-            seed: None,
-            fence_after: Duration::from_secs(1),
-            watch_interval: Duration::from_millis(500),
-        }
-    }
-}
-
-impl fmt::Debug for Options {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
-            .field("n_runners", &self.n_runners)
-            .field("seed", &self.seed)
-            .field("fence_after", &self.fence_after)
-            .finish_non_exhaustive()
-    }
-}
 
 /// A system of agents. Dropping it kills what still runs; [`System::shutdown`] ends it in order.
 #[derive(Debug)]
@@ -147,7 +111,7 @@ impl System {
             core.jobs.spawn(&runtime, tokio::task::unconstrained(job));
         }
         let watched = Arc::downgrade(&core);
-        core.jobs.spawn(&runtime, watch_threads(watched, options.watch_interval));
+        core.jobs.spawn(&runtime, blocking::watch_threads(watched, options.watch_interval));
         Self { system: SystemRef { core } }
     }
 
@@ -255,7 +219,7 @@ impl SystemRef {
     /// Changes of the registry from now on (G1); a slow watcher is told how many it missed.
     #[must_use]
     pub fn watch_registry(&self) -> RegistryChanges {
-        RegistryChanges { receiver: self.core.names.watch() }
+        RegistryChanges::new(self.core.names.watch())
     }
 
     /// Sends a typed message by id.
@@ -491,40 +455,6 @@ impl SystemRef {
         header.wake_end_watchers();
     }
 
-    /// Fences `turn` of `cell` if it is still under way a while from now (M10).
-    pub(crate) fn fence_later(&self, cell: &Arc<dyn AnyCell>, turn: Turn) {
-        let (system, cell) = (self.clone(), cell.clone());
-        let after = self.core.fence_after;
-        self.core.jobs.spawn(&self.core.runtime, async move {
-            time::wait(after).await;
-            system.fence(cell, turn);
-        });
-    }
-
-    fn fence(&self, cell: Arc<dyn AnyCell>, turn: Turn) {
-        if cell.header().running_turn() != Some(turn)
-            || cell.header().control() & control::KILL == 0
-        {
-            return;
-        }
-        let address = std::ptr::from_ref(cell.header()).addr();
-        // First the thread, so that nothing is sent between the end and the fence.
-        for seat in self.seats() {
-            seat.fence(address);
-        }
-        if cell.clone().fence(turn)
-            && let Some(solo) = &cell.header().solo
-        {
-            solo.replace();
-        }
-    }
-
-    fn seats(&self) -> Vec<Arc<Seat>> {
-        let solos = self.core.solos.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = solos.iter().filter_map(Weak::upgrade).map(|solo| solo.seat());
-        self.core.pool.seats().cloned().chain(own).collect()
-    }
-
     /// Agents that the system itself owns.
     fn roots(&self) -> Vec<Arc<dyn AnyCell>> {
         let cells = self.core.names.list();
@@ -559,52 +489,5 @@ impl SystemRef {
 impl fmt::Debug for SystemRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("System").field("pool", &self.core.pool).finish_non_exhaustive()
-    }
-}
-
-/// Changes of the registry, in order.
-#[derive(Debug)]
-pub struct RegistryChanges {
-    receiver: broadcast::Receiver<Change>,
-}
-
-impl RegistryChanges {
-    /// The next change.
-    ///
-    /// # Errors
-    /// [`crate::WatchError`].
-    ///
-    /// # Cancel safety
-    /// No change is lost when the future is dropped.
-    pub async fn next(&mut self) -> Result<Change, crate::observe::WatchError> {
-        self.receiver.recv().await.map_err(|error| match error {
-            broadcast::error::RecvError::Lagged(n) => crate::observe::WatchError::Missed(n),
-            broadcast::error::RecvError::Closed => crate::observe::WatchError::Ended,
-        })
-    }
-}
-
-/// Reports handlers that hold their thread from one look to the next, lets others take over what
-/// waits behind them, and tells their supervisors to look (S33).
-async fn watch_threads(core: Weak<Core>, interval: Duration) {
-    let mut before: Vec<(usize, u64)> = Vec::new();
-    loop {
-        time::wait(interval).await;
-        let Some(core) = core.upgrade() else { return };
-        let system = SystemRef { core };
-        let now: Vec<_> = system.seats().iter().filter_map(|seat| seat.current()).collect();
-        let stuck: Vec<_> = now.iter().copied().filter(|turn| before.contains(turn)).collect();
-        if !stuck.is_empty() {
-            for cell in system.core.names.list() {
-                let header = cell.header();
-                let address = std::ptr::from_ref(header).addr();
-                if stuck.iter().any(|turn| turn.0 == address) && !header.is_protected() {
-                    header.mark_suspected();
-                    system.emit(EventKind::AgentBlocks { agent: header.id.clone() });
-                }
-            }
-            system.core.pool.relieve(&stuck);
-        }
-        before = now;
     }
 }
