@@ -432,7 +432,8 @@ async fn verdict(cell: Arc<dyn AnyCell>, unanswered: Unanswered) -> AskError {
         };
     };
     poll_fn(|cx| {
-        if header.steps() != step || !header.is_live(incarnation) {
+        // A failure is noted before the step ends, and after the incarnation is marked as ended.
+        if header.steps() != step {
             return Poll::Ready(());
         }
         header.watch_step(cx.waker());

@@ -21,6 +21,7 @@ use crate::cell::mailbox::{Lane, Mail, Taken};
 use crate::dead_letter::{DeadLetter, Reason};
 use crate::error::SendError;
 use crate::jobs::Jobs;
+use crate::observe::EventKind;
 use crate::system::SystemRef;
 use crate::time;
 
@@ -33,7 +34,16 @@ pub struct Context<A: Agent> {
     incarnation: u64,
     stop: Option<ExitReason>,
     ignored: bool,
-    jobs: Option<Box<Jobs>>,
+    jobs: Option<OwnJobs>,
+}
+
+/// Jobs that end with the context, whoever else knows of them.
+struct OwnJobs(Arc<Jobs>);
+
+impl Drop for OwnJobs {
+    fn drop(&mut self) {
+        self.0.abort_all();
+    }
 }
 
 /// What comes next in a life.
@@ -128,8 +138,22 @@ impl<A: Agent> Context<A> {
     /// Runs a job beside the agent; it is aborted when the incarnation ends.
     pub fn spawn(&mut self, job: impl Future<Output = ()> + Send + 'static) -> Timer {
         let handle = self.header().system.runtime().clone();
-        let jobs = self.jobs.get_or_insert_with(Box::default);
-        Timer { job: jobs.spawn(&handle, job) }
+        let header = self.cell.header();
+        let jobs = self.jobs.get_or_insert_with(|| {
+            let jobs = Arc::<Jobs>::default();
+            // The context ends them, unless its handler holds a thread and was fenced: then its
+            // value may never be dropped, and they must end before the next start all the same.
+            let of_fenced = Arc::downgrade(&jobs);
+            header.with_cold(|cold| {
+                cold.exit_hooks.push(Box::new(move |_| {
+                    if let Some(jobs) = of_fenced.upgrade() {
+                        jobs.abort_all();
+                    }
+                }));
+            });
+            OwnJobs(jobs)
+        });
+        Timer { job: jobs.0.spawn(&handle, job) }
     }
 
     /// Runs blocking code on a thread for such, and waits for it without holding a worker.
@@ -148,14 +172,18 @@ impl<A: Agent> Context<A> {
 
     /// Awaits something long that is no missed heartbeat: a model's answer, a person's (S33).
     pub async fn protect<T>(&self, future: impl Future<Output = T>) -> T {
-        struct Protected<'a>(&'a Header);
+        struct Protected<'a>(&'a Header, u64);
         impl Drop for Protected<'_> {
             fn drop(&mut self) {
-                self.0.protect(false);
+                // The end of an incarnation takes all its protection away; a fenced one that comes
+                // back has none of its successor's to give up.
+                if self.0.is_live(self.1) {
+                    self.0.protect(false);
+                }
             }
         }
         self.header().protect(true);
-        let _protected = Protected(self.header());
+        let _protected = Protected(self.header(), self.incarnation);
         future.await
     }
 
@@ -234,14 +262,30 @@ impl<A: Agent> Context<A> {
         self.stop.take()
     }
 
-    pub(crate) fn report_started(&self, start: Start) {
+    pub(crate) fn report_started(&self) {
         let header = self.header();
-        header.owner.started(header.key, self.incarnation, start);
+        header.raise(control::STARTED);
+        // Before its supervisor hears of it: what follows from the start comes later in the stream.
+        header.system.emit(EventKind::AgentStarted {
+            agent: header.id.clone(),
+            incarnation: self.incarnation,
+        });
+        header.owner.started(header.key, self.incarnation, Start::Running);
     }
 
     /// Ends the incarnation after the current message, as `reason`.
     pub(crate) fn stop_as(&mut self, reason: ExitReason) {
         self.stop = Some(reason);
+    }
+
+    /// Returns if the incarnation is still the cell's own. A fenced one that comes back must neither
+    /// touch the counters of its successor nor run `on_stop`: it stays here until it is dropped,
+    /// which is at the end of the turn.
+    pub(crate) async fn stay_if_live(&self) {
+        poll_fn(|_| {
+            if self.header().is_live(self.incarnation) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     /// Notes that the current step failed, for those who asked something in it (M12), and ends it.
@@ -306,6 +350,10 @@ impl<A: Agent> Context<A> {
         let header = self.header();
         loop {
             let control = header.control();
+            if control & control::KILL != 0 {
+                // Whoever raised it has asked for another turn, which drops this life.
+                return Poll::Pending;
+            }
             if control != 0
                 && let Some(reason) = self.obey(control)
             {
@@ -325,7 +373,7 @@ impl<A: Agent> Context<A> {
                     header.raise(control::AGAIN);
                     return Poll::Pending;
                 }
-                Taken::Fenced => return Poll::Ready(Step::Stop(ExitReason::Killed)),
+                Taken::Fenced => return Poll::Pending,
                 Taken::Empty if control & control::STOP != 0 => {
                     return Poll::Ready(Step::Stop(ExitReason::Normal));
                 }

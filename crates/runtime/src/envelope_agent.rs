@@ -194,11 +194,11 @@ pub(crate) fn deliver(
             cell.clone().wake();
             Ok(())
         }
-        MessageType::Heartbeat => Err(SendError::Closed(envelope)),
-        MessageType::Shutdown => {
+        MessageType::Shutdown if header.is_alive() => {
             request_shutdown(cell.clone());
             Ok(())
         }
+        MessageType::Heartbeat | MessageType::Shutdown => Err(SendError::Closed(envelope)),
         _ => cell.clone().deliver(envelope),
     }
 }

@@ -15,6 +15,7 @@ use crate::cell::life;
 use crate::cell::mailbox::{Mailbox, MailboxOptions};
 use crate::cell::{AnyCell, Cell, MsgCell};
 use crate::envelope_agent::{EnvelopeAgent, Enveloped};
+use crate::error::StartError;
 use crate::placement::Placement;
 use crate::system::SystemRef;
 
@@ -53,6 +54,8 @@ struct Rules {
     backoff: Option<Backoff>,
     heartbeat_timeout: Option<Duration>,
     supervisor: bool,
+    /// Why a supervisor's children cannot be supervised so; told when the spec is used.
+    refused: Option<StartError>,
     mailbox: MailboxOptions,
     placement: Placement,
     tags: Vec<Tag>,
@@ -72,6 +75,7 @@ impl<A: Agent> ChildSpec<A> {
             backoff: None,
             heartbeat_timeout: None,
             supervisor: false,
+            refused: None,
             mailbox: MailboxOptions::DEFAULT,
             placement: Placement::default(),
             tags: Vec::new(),
@@ -147,14 +151,21 @@ impl<A: Agent> ChildSpec<A> {
         self
     }
 
-    pub(crate) fn of_supervisor(mut self) -> Self {
+    pub(crate) fn of_supervisor(mut self, refused: Option<StartError>) -> Self {
         self.rules.supervisor = true;
+        self.rules.refused = refused;
         self
     }
 
     /// The rules as the supervisor's machine takes them.
-    pub(crate) fn core(&self) -> Result<supervise::ChildSpec, ParseAgentIdError> {
+    ///
+    /// # Errors
+    /// [`StartError::Id`], and [`StartError::Spec`] for a supervisor whose own spec is refused (S4).
+    pub(crate) fn core(&self) -> Result<supervise::ChildSpec, StartError> {
         let id = self.id.clone()?;
+        if let Some(error) = &self.rules.refused {
+            return Err(error.clone());
+        }
         let rules = &self.rules;
         let mut core = if rules.supervisor {
             supervise::ChildSpec::supervisor(id)
@@ -210,7 +221,7 @@ pub struct Child {
 }
 
 impl Child {
-    pub(crate) fn core(&self) -> Result<supervise::ChildSpec, ParseAgentIdError> {
+    pub(crate) fn core(&self) -> Result<supervise::ChildSpec, StartError> {
         self.inner.core()
     }
 
@@ -239,7 +250,7 @@ impl<A: Agent> From<ChildSpec<A>> for Child {
 
 /// [`ChildSpec`] without its type.
 trait Build: Send {
-    fn core(&self) -> Result<supervise::ChildSpec, ParseAgentIdError>;
+    fn core(&self) -> Result<supervise::ChildSpec, StartError>;
     fn build(
         self: Box<Self>,
         id: AgentId,
@@ -250,7 +261,7 @@ trait Build: Send {
 }
 
 impl<A: Agent> Build for ChildSpec<A> {
-    fn core(&self) -> Result<supervise::ChildSpec, ParseAgentIdError> {
+    fn core(&self) -> Result<supervise::ChildSpec, StartError> {
         Self::core(self)
     }
 

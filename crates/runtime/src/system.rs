@@ -18,18 +18,18 @@ use tokio::sync::broadcast;
 
 use crate::address::{Addr, AnyAddr, request_kill, request_shutdown};
 use crate::agent::Agent;
-use crate::cell::AnyCell;
 use crate::cell::dispatch::Dispatch;
 use crate::cell::header::{Turn, control};
 use crate::cell::mailbox::{Lane, Mail, Mailbox};
 use crate::cell::queue::Refused;
+use crate::cell::{self, AnyCell};
 use crate::dead_letter::{DeadLetter, DeadLetters, Reason};
 use crate::envelope_agent;
 use crate::error::{SendError, StartError};
 use crate::jobs::Jobs;
 use crate::observe::{CustomEvent, EventKind, Events, Observer};
 use crate::pool::Pool;
-use crate::pool::seat::Seat;
+use crate::pool::seat::{self, Seat};
 use crate::pool::solo::Solo;
 use crate::registry::Names;
 use crate::root::Root;
@@ -226,6 +226,12 @@ impl SystemRef {
         self.start(tree.into_spec()).await.map(SupervisorRef::new)
     }
 
+    /// The supervisor of this id, wherever in a tree it is.
+    #[must_use]
+    pub fn supervisor(&self, id: &str) -> Option<SupervisorRef> {
+        self.lookup(id).map(SupervisorRef::new)
+    }
+
     /// The typed address of the agent of this id, if there is one and it is an `A`.
     #[must_use]
     pub fn lookup<A: Agent>(&self, id: &str) -> Option<Addr<A>> {
@@ -262,18 +268,16 @@ impl SystemRef {
         let Some(mailbox) = cell.mailbox_any().downcast_ref::<Mailbox<M>>() else {
             return Err(SendError::WrongType(message));
         };
+        if seat::is_fenced() {
+            return Err(SendError::Fenced(message));
+        }
         let mail = Mail { message, asker: None };
-        // A policy that drops: the road over the typed cell records it.
-        let pushed = mailbox.push(Lane::User, mail, |mail, _| {
-            self.dead_letter(DeadLetter::of(to, &mail.message, Reason::DroppedOldest));
-        });
-        match pushed {
-            Ok(pushed) => {
-                if pushed.is_some_and(|pushed| pushed.wake) {
-                    cell.clone().wake();
-                }
+        match cell::admit(cell.header(), mailbox, Lane::User, mail) {
+            Ok(true) => {
+                cell.clone().wake();
                 Ok(())
             }
+            Ok(false) => Ok(()),
             Err(Refused::Full(mail)) => Err(SendError::Full(mail.message)),
             Err(Refused::Closed(mail)) => Err(SendError::Closed(mail.message)),
         }
@@ -472,6 +476,12 @@ impl SystemRef {
         }
         cell.close();
         cell.discard(reason);
+        // HEARTBEATs that no handler step came to answer.
+        for envelope in
+            header.if_cold(|cold| std::mem::take(&mut cold.system_mail)).into_iter().flatten()
+        {
+            self.dead_letter(DeadLetter::of(&header.id, &envelope, reason));
+        }
         cell.trim();
         if let Some(solo) = &header.solo {
             solo.close();
@@ -583,7 +593,7 @@ async fn watch_threads(core: Weak<Core>, interval: Duration) {
         let Some(core) = core.upgrade() else { return };
         let system = SystemRef { core };
         let now: Vec<_> = system.seats().iter().filter_map(|seat| seat.current()).collect();
-        let stuck: Vec<_> = now.iter().filter(|turn| before.contains(turn)).collect();
+        let stuck: Vec<_> = now.iter().copied().filter(|turn| before.contains(turn)).collect();
         if !stuck.is_empty() {
             for cell in system.core.names.list() {
                 let header = cell.header();
@@ -593,7 +603,7 @@ async fn watch_threads(core: Weak<Core>, interval: Duration) {
                     system.emit(EventKind::AgentBlocks { agent: header.id.clone() });
                 }
             }
-            system.core.pool.relieve();
+            system.core.pool.relieve(&stuck);
         }
         before = now;
     }

@@ -35,6 +35,8 @@ pub(crate) mod control {
     pub(crate) const AGAIN: u32 = 1 << 7;
     /// The life is in the spare place: the cell's own is held by a fenced one.
     pub(crate) const SPARE: u32 = 1 << 8;
+    /// The incarnation has come up: its `on_start` returned.
+    pub(crate) const STARTED: u32 = 1 << 9;
 }
 
 /// Where the schedule word keeps its state; the bits above count the fences.
@@ -288,8 +290,8 @@ impl Header {
 
     /// Prepares the next incarnation; requests meant for the one before are forgotten.
     pub(crate) fn begin_incarnation(&self, incarnation: u64) {
-        use control::{DISCARD, KILL, SHUTDOWN, STOP};
-        self.lower(KILL | SHUTDOWN | STOP | DISCARD);
+        use control::{DISCARD, KILL, SHUTDOWN, STARTED, STOP};
+        self.lower(KILL | SHUTDOWN | STOP | DISCARD | STARTED);
         self.retired.store(false, Ordering::Release);
         self.incarnation.store(incarnation, Ordering::Release);
         self.live.store(incarnation, Ordering::Release);

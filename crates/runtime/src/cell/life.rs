@@ -1,8 +1,8 @@
 //! One incarnation of an agent as a future: start, handle mail until the end, stop.
 
-use ggml_agent_core::ExitReason;
+use ggml_agent_core::{ExitReason, Report};
 
-use super::header::Start;
+use super::drop_quietly;
 use crate::agent::Agent;
 use crate::context::{Context, Step};
 
@@ -17,21 +17,41 @@ pub(crate) enum Ended {
     By(ExitReason),
 }
 
+/// The agent's value. A handler's panic drops it while the stack unwinds: a second panic, in its
+/// destructor, would abort the process if it left this one (M11).
+struct Held<A>(Option<A>);
+
+impl<A> Drop for Held<A> {
+    fn drop(&mut self) {
+        let agent = self.0.take();
+        if std::thread::panicking() {
+            drop_quietly(|| drop(agent));
+        }
+    }
+}
+
 /// Lives `agent`'s life. Dropping this future ends it at its await point (M10, `kill`).
-pub(crate) async fn live<A: Agent>(mut agent: A, mut ctx: Context<A>) -> Ended {
-    if let Err(error) = agent.on_start(&mut ctx).await {
-        return Ended::NotStarted(ExitReason::StartFailed(error.into()));
+pub(crate) async fn live<A: Agent>(agent: A, mut ctx: Context<A>) -> Ended {
+    let mut held = Held(Some(agent));
+    let agent = held.0.as_mut().expect("invariant: taken by the drop alone");
+    let started: Result<(), Report> = agent.on_start(&mut ctx).await.map_err(Into::into);
+    ctx.stay_if_live().await;
+    if let Err(report) = started {
+        return Ended::NotStarted(ExitReason::StartFailed(report));
     }
     if ctx.is_ignored() {
         return Ended::Ignored;
     }
-    ctx.report_started(Start::Running);
+    ctx.report_started();
     let reason = loop {
         match ctx.next().await {
             Step::Message(message) => {
-                if let Err(error) = agent.handle(message, &mut ctx).await {
+                let handled: Result<(), Report> =
+                    agent.handle(message, &mut ctx).await.map_err(Into::into);
+                ctx.stay_if_live().await;
+                if let Err(report) = handled {
                     ctx.step_failed();
-                    break ExitReason::Error(error.into());
+                    break ExitReason::Error(report);
                 }
                 if let Some(reason) = ctx.take_stop() {
                     break reason;

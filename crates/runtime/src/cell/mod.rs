@@ -141,7 +141,10 @@ where
         } else {
             self.poll(place.as_mut().map(Pin::as_mut), control)
         };
-        if !self.header.holds(turn) || matches!(end, TurnEnd::Over(_)) {
+        if !self.header.holds(turn) {
+            // Fenced as well: the spare place, and the note that it is in use, are the successor's.
+            drop_quietly(|| drop(place));
+        } else if matches!(end, TurnEnd::Over(_)) {
             self.header.lower(control::SPARE);
             drop_quietly(|| drop(place));
         } else {
@@ -204,7 +207,15 @@ where
                 return;
             }
             Ended::NotStarted(reason) => (reason, false),
-            Ended::By(reason) => (reason, true),
+            Ended::By(reason) => {
+                let started = header.control() & control::STARTED != 0;
+                match reason {
+                    ExitReason::Panic(report) if !started => {
+                        (ExitReason::StartFailed(report), false)
+                    }
+                    reason => (reason, started),
+                }
+            }
         };
         header.end_incarnation();
         let exit = Exit { incarnation, reason: reason.clone() };
@@ -377,9 +388,21 @@ pub(crate) fn send<M: Send + 'static>(
     lane: Lane,
     mail: Mail<M>,
 ) -> Result<(), Refused<Mail<M>>> {
-    let pushed = cell.mailbox().push(lane, mail, |mail, policy| {
+    if admit(cell.header(), cell.mailbox(), lane, mail)? {
+        cell.wake_ref(cell);
+    }
+    Ok(())
+}
+
+/// As [`send`]; true when the caller must wake the cell.
+pub(crate) fn admit<M: Send + 'static>(
+    header: &Header,
+    mailbox: &Mailbox<M>,
+    lane: Lane,
+    mail: Mail<M>,
+) -> Result<bool, Refused<Mail<M>>> {
+    let pushed = mailbox.push(lane, mail, |mail, policy| {
         use std::sync::atomic::Ordering;
-        let header = cell.header();
         let reason = match policy {
             Overflow::DropNewest => {
                 header.turned_away.fetch_add(1, Ordering::Relaxed);
@@ -390,10 +413,7 @@ pub(crate) fn send<M: Send + 'static>(
         header.dead.fetch_add(1, Ordering::Relaxed);
         header.system.dead_letter(DeadLetter::of(&header.id, &mail.message, reason));
     })?;
-    if pushed.is_some_and(|pushed| pushed.wake) {
-        cell.wake_ref(cell);
-    }
-    Ok(())
+    Ok(pushed.is_some_and(|pushed| pushed.wake))
 }
 
 /// Runs a destructor of user code; its panic ends here.

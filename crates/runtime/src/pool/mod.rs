@@ -41,6 +41,8 @@ pub(crate) struct Runner {
     /// Length of the queue, readable without its lock.
     len: AtomicUsize,
     asleep: AtomicBool,
+    /// A handler holds its thread: new work goes to others until that turn is over.
+    held: AtomicBool,
     waker: Mutex<Option<Waker>>,
     /// Running average of a turn's cost, in nanoseconds.
     turn_cost_ns: AtomicU64,
@@ -57,6 +59,7 @@ impl Runner {
             queue: Mutex::default(),
             len: AtomicUsize::new(0),
             asleep: AtomicBool::new(false),
+            held: AtomicBool::new(false),
             waker: Mutex::default(),
             turn_cost_ns: AtomicU64::new(TURN_COST_GUESS_NS),
         }
@@ -152,8 +155,12 @@ impl Pool {
         }
     }
 
-    /// Wakes a sleeper if `runner`'s thread has been stuck in one turn and work waits behind it.
-    pub(crate) fn relieve(&self) {
+    /// Notes whose thread has been stuck in one of these turns, and wakes a sleeper if work waits.
+    pub(crate) fn relieve(&self, stuck: &[(usize, u64)]) {
+        for runner in &self.runners {
+            let held = runner.seat.current().is_some_and(|turn| stuck.contains(&turn));
+            runner.held.store(held, Ordering::Release);
+        }
         if self.runners.iter().any(|runner| runner.len.load(Ordering::Acquire) != 0) {
             self.wake_one();
         }
@@ -198,8 +205,9 @@ impl Dispatch for Pool {
         }
         let Some(cell) = cell else { return };
         // From outside: to whoever is awake, so that work stays on one core; else wake the first.
-        let awake = self.runners.iter().find(|runner| !runner.asleep.load(Ordering::Acquire));
-        let runner = awake.unwrap_or(&self.runners[0]);
+        let free = || self.runners.iter().filter(|runner| !runner.held.load(Ordering::Acquire));
+        let awake = free().find(|runner| !runner.asleep.load(Ordering::Acquire));
+        let runner = awake.or_else(|| free().next()).unwrap_or(&self.runners[0]);
         runner.push(cell);
         if !runner.wake() && runner.is_overloaded() {
             self.wake_one();
@@ -238,6 +246,9 @@ impl RunnerJob {
             let seated = self.runner.seat.begin(cell.address());
             cell.run(TURN_BUDGET);
             drop(seated);
+            if self.runner.held.load(Ordering::Relaxed) {
+                self.runner.held.store(false, Ordering::Release);
+            }
             if turn % TURNS_PER_SAMPLE == 0 {
                 sample.note(&self.runner, TURNS_PER_SAMPLE);
             }

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::Runner;
 
@@ -13,8 +13,9 @@ pub(crate) struct Seat {
     cell: AtomicUsize,
     /// Turns given so far: the same number at two looks means that one turn lasts.
     turns: AtomicU64,
-    /// The turn under way was fenced: what its handler sends is refused (M10).
-    fenced: AtomicBool,
+    /// The number of the turn that was fenced last, 0 for none: what its handler sends is refused
+    /// (M10). A number, so that a fence which comes too late hits no other turn.
+    fenced: AtomicU64,
 }
 
 impl Seat {
@@ -33,9 +34,17 @@ impl Seat {
 
     /// Refuses what the turn of the cell at `address` sends from now on.
     pub(crate) fn fence(&self, address: usize) {
+        // The number first: if the turn ends meanwhile, it is the number of one that is over.
+        let turn = self.turns.load(Ordering::Acquire);
         if self.cell.load(Ordering::Acquire) == address {
-            self.fenced.store(true, Ordering::Release);
+            self.fenced.store(turn, Ordering::Release);
         }
+    }
+
+    /// Whether the turn under way was fenced; for the thread that gives it.
+    fn is_fenced(&self) -> bool {
+        let fenced = self.fenced.load(Ordering::Relaxed);
+        fenced != 0 && fenced == self.turns.load(Ordering::Relaxed)
     }
 }
 
@@ -45,7 +54,6 @@ pub(crate) struct SeatTurn<'a>(&'a Seat);
 impl Drop for SeatTurn<'_> {
     fn drop(&mut self) {
         self.0.cell.store(0, Ordering::Release);
-        self.0.fenced.store(false, Ordering::Relaxed);
     }
 }
 
@@ -78,9 +86,7 @@ pub(crate) fn sit<R>(place: &Place, f: impl FnOnce() -> R) -> R {
 /// Whether the handler that calls was fenced.
 #[inline]
 pub(crate) fn is_fenced() -> bool {
-    PLACE.with(|place| {
-        place.borrow().as_ref().is_some_and(|place| place.seat.fenced.load(Ordering::Relaxed))
-    })
+    PLACE.with(|place| place.borrow().as_ref().is_some_and(|place| place.seat.is_fenced()))
 }
 
 /// Works with the runner of this thread, if it is one.

@@ -7,7 +7,7 @@ use ggml_agent_core::supervise::{
     Answer, CallError, CallId, ChildKey, ChildState, Command, Event, Machine, Request, Shutdown,
     TimerId,
 };
-use ggml_agent_core::{ExitReason, Report};
+use ggml_agent_core::{AgentId, ExitReason, Report};
 
 use super::link::{Link, Shared, Slot, Static};
 use crate::address::{AnyAddr, request_kill};
@@ -48,6 +48,13 @@ struct Handle {
     started: bool,
 }
 
+/// A call without an answer so far.
+struct Pending {
+    reply: Reply<Result<Done, CallError>>,
+    /// The child that it asks to stop.
+    stops: Option<AgentId>,
+}
+
 /// See the module.
 pub(crate) struct SupervisorAgent {
     shared: Arc<Shared>,
@@ -56,7 +63,7 @@ pub(crate) struct SupervisorAgent {
     keys: BTreeMap<Slot, ChildKey>,
     /// New children whose call the machine has not decided yet.
     newcomers: BTreeMap<CallId, Child>,
-    calls: BTreeMap<CallId, Reply<Result<Done, CallError>>>,
+    calls: BTreeMap<CallId, Pending>,
     n_calls: u64,
     timers: BTreeMap<TimerId, Timer>,
     events: VecDeque<Event>,
@@ -154,7 +161,11 @@ impl SupervisorAgent {
             Msg::Call { request, child, reply } => {
                 self.n_calls += 1;
                 let call = CallId(self.n_calls);
-                self.calls.insert(call, reply);
+                let stops = match &request {
+                    Request::Stop(id) => Some(id.clone()),
+                    _ => None,
+                };
+                self.calls.insert(call, Pending { reply, stops });
                 if let Some(child) = child {
                     self.newcomers.insert(call, child);
                 }
@@ -231,7 +242,7 @@ impl SupervisorAgent {
                     timer.cancel();
                 }
             }
-            Command::Answer { call, answer } => self.answer(call, answer),
+            Command::Answer { call, answer } => self.answer(call, answer, ctx),
             Command::Observe(decision) => {
                 ctx.system()
                     .emit(EventKind::Supervision { supervisor: ctx.id().clone(), decision });
@@ -274,9 +285,15 @@ impl SupervisorAgent {
         }
     }
 
-    fn answer(&mut self, call: CallId, answer: Result<Answer, CallError>) {
+    fn answer(&mut self, call: CallId, answer: Result<Answer, CallError>, ctx: &Context<Self>) {
         self.newcomers.remove(&call);
-        let Some(reply) = self.calls.remove(&call) else { return };
+        let Some(Pending { reply, stops }) = self.calls.remove(&call) else { return };
+        // No event of a child says so when the stop called off a restart.
+        let stopped =
+            self.machine.as_ref().zip(stops).and_then(|(machine, id)| machine.by_id(id.as_str()));
+        if let Some(child) = stopped {
+            self.retire_if_stopped(child.key, ctx);
+        }
         reply.send(answer.map(|answer| {
             let cell = match &answer {
                 Answer::Started { key, .. } => {

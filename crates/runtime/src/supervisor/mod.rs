@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ggml_agent_core::supervise::{
-    Answer, AutoShutdown, Backoff, CallError, ChildInfo, Children, Counts, Request, Restart,
-    Shutdown, Strategy, SupervisorSpec,
+    Answer, AutoShutdown, Backoff, CallError, ChildInfo, Children, Counts, Machine, Request,
+    Restart, Shutdown, Strategy, SupervisorSpec,
 };
 use ggml_agent_core::{AgentId, ExitReason};
 
@@ -167,15 +167,23 @@ impl Supervisor {
         self
     }
 
+    /// Refuses a wrong spec before anything starts (S4), also that of a supervisor further down.
+    fn check(&self) -> Result<(), StartError> {
+        let children = self.children.iter().map(Child::core).collect::<Result<_, _>>()?;
+        Machine::new(self.spec, children, 0)?;
+        Ok(())
+    }
+
     /// The supervisor as the agent that it is.
     pub(crate) fn into_spec(self) -> ChildSpec<SupervisorAgent> {
+        let refused = self.check().err();
         let shared = Arc::new(Shared::new(self.spec, self.children));
         let mut spec = ChildSpec::new(self.id, move || SupervisorAgent::new(shared.clone()))
             .restart(self.restart)
             .shutdown(self.shutdown)
             // Its events must never be refused; their number is bounded by that of its children.
             .mailbox(MailboxOptions::UNBOUNDED)
-            .of_supervisor();
+            .of_supervisor(refused);
         if let Some(backoff) = self.backoff {
             spec = spec.backoff(backoff);
         }
@@ -219,6 +227,14 @@ impl SupervisorRef {
             Answer::Ignored { .. } => Err(StartError::Ignored { id }),
             _ => Err(StartError::Ended),
         }
+    }
+
+    /// Adds a supervisor as a child and starts it with its children (S30).
+    ///
+    /// # Errors
+    /// As [`SupervisorRef::start_child`].
+    pub async fn start_supervisor(&self, tree: Supervisor) -> Result<Self, StartError> {
+        self.start_child(tree.into_spec()).await.map(Self::new)
     }
 
     /// Stops a child; its spec is kept unless it is temporary. A pending restart is called off (S21).

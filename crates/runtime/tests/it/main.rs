@@ -1,5 +1,19 @@
 //! The promises of `docs/semantics.md` on the real runtime.
 
-#![expect(missing_docs, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests; helpers outside of a test function too"
+)]
+
+mod support;
 
 mod agents;
+mod crash;
+mod envelopes;
+mod guard;
+mod ledger;
+mod registry;
+mod scale;
+mod stage;
+mod supervision;

@@ -1,0 +1,9 @@
+//! S: supervision.
+
+mod admin;
+mod beyond;
+mod end;
+mod restart;
+mod start;
+mod strategy;
+mod tree;
