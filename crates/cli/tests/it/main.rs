@@ -1,5 +1,7 @@
 //! The binary as its users meet it: exit codes, files, signals, transcripts.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod files;
 mod signals;
 mod transcripts;

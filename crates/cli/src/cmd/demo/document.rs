@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use ggml_agent::{Addr, Agent, ChildSpec, Context, Report, System};
+use ggml_agent::{Addr, Agent, ChildSpec, Context, Reply, Report, System};
 use ggml_agent_core::lease::{OnBusy, Token};
 use ggml_agent_doc::{
     CallError, Client, DocEvent, DocEventKind, DocNote, Document, DocumentRef, Edit, Lock,
@@ -61,11 +61,14 @@ impl Agent for Editor {
 struct Reader {
     document: DocumentRef,
     seen: Vec<u64>,
+    /// Who waits for how many updates.
+    waiting: Option<(usize, Reply<Vec<u64>>)>,
 }
 
 enum ReaderMsg {
     Note(DocNote),
-    Seen(ggml_agent::Reply<Vec<u64>>),
+    /// Asks for what it has seen, once it has seen so many: an edit is accepted before it is told.
+    Seen(usize, Reply<Vec<u64>>),
 }
 
 impl From<DocNote> for ReaderMsg {
@@ -87,7 +90,10 @@ impl Agent for Reader {
         match msg {
             ReaderMsg::Note(DocNote::Updated(update)) => self.seen.push(update.seq),
             ReaderMsg::Note(_) => {}
-            ReaderMsg::Seen(reply) => reply.send(self.seen.clone()),
+            ReaderMsg::Seen(n, reply) => self.waiting = Some((n, reply)),
+        }
+        if let Some((_, reply)) = self.waiting.take_if(|(n, _)| self.seen.len() >= *n) {
+            reply.send(self.seen.clone());
         }
         Ok(())
     }
@@ -116,9 +122,10 @@ impl Script<'_> {
         self.narrator.until_doc("the next step", |event| wanted(event)).await
     }
 
-    /// What the subscriber has been told.
-    async fn updates(&mut self) -> Result<Vec<u64>, Failure> {
-        let seen = self.reader.ask(ReaderMsg::Seen).await.context("the reader has ended")?;
+    /// What the subscriber has been told, once it has been told of `n` edits.
+    async fn updates(&mut self, n: usize) -> Result<Vec<u64>, Failure> {
+        let seen = self.reader.ask(|reply| ReaderMsg::Seen(n, reply)).await;
+        let seen = seen.context("the subscriber was not told of an edit")?;
         let newest = seen.last().copied().unwrap_or_default();
         self.say("reader", &format!("DOC_UPDATE {newest} arrived; all of them: {seen:?}"));
         Ok(seen)
@@ -133,8 +140,11 @@ pub(super) async fn run(system: &System, screen: &mut Screen) -> Result<(), Fail
     let id = "document".parse().context("the document's id")?;
     let document = DocumentRef::start(system, &id, text).await.context("the document")?;
     let of = document.clone();
-    let reader =
-        ChildSpec::new("reader", move || Reader { document: of.clone(), seen: Vec::new() });
+    let reader = ChildSpec::new("reader", move || Reader {
+        document: of.clone(),
+        seen: Vec::new(),
+        waiting: None,
+    });
     let reader = system.start(reader).await.context("the reader did not start")?;
     let editor = |id| {
         let document = document.clone();
@@ -153,7 +163,7 @@ pub(super) async fn run(system: &System, screen: &mut Screen) -> Result<(), Fail
     let mut checks = Checks::default();
     checks.hold(second > first, "a later lock has a larger fence", &format!("{first}, {second}"));
     checks.hold(is_stale, "the edit with the old fence is refused", "accepted");
-    let seen = script.updates().await?;
+    let seen = script.updates(2).await?;
     checks.hold(seen == [1, 2], "the subscriber hears of each edit once", &format!("{seen:?}"));
     let text = document.snapshot().await.context("the document has ended")?.to_markdown();
     let expected = "# Plan\n\nThink.\n\n# Report\n\nBoth: first draft, and the second.\n";
@@ -187,7 +197,7 @@ async fn conflict(
     script.step(two, Msg::Lock(OnBusy::Queue { until: None }), queued).await?;
     script.say("editor-1", &format!("DOC_EDIT with fence {first}"));
     script.step(one, Msg::Write("# Report\n\nFirst draft.\n"), accepted).await?;
-    script.updates().await?;
+    script.updates(1).await?;
     script.say("editor-1", "LOCK_RELEASE: the next in the queue gets the lock");
     let second = script.step(one, Msg::Release, granted).await?;
     script.say("editor-1", &format!("DOC_EDIT with its old fence {first}"));
