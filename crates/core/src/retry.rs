@@ -58,7 +58,7 @@ pub enum Verdict {
 #[non_exhaustive]
 pub enum Why {
     /// The target was called as often as the policy allows (R1).
-    #[error("gave up after {made} attempts")]
+    #[error("gave up, attempts made: {made}")]
     Attempts {
         /// Calls that were made, the first included.
         made: u32,
@@ -83,7 +83,7 @@ pub enum Why {
         max: Duration,
     },
     /// The breaker refused as many attempts as the policy allows (R7).
-    #[error("gave up after the breaker refused {refused} attempts")]
+    #[error("gave up: the breaker refused every attempt ({refused})")]
     Breaker {
         /// Attempts that were refused; none of them touched the target.
         refused: u32,

@@ -11,8 +11,8 @@ struct Counter;
 impl EnvelopeAgent for Counter {
     type Error = Report;
 
-    fn handlers() -> Handlers<Self> {
-        Handlers::new().on(MessageType::Task, |agent, task, ctx| Box::pin(agent.on_task(task, ctx)))
+    fn handlers(none: Handlers<Self>) -> Handlers<Self> {
+        none.on(MessageType::Task, |agent, task, ctx| Box::pin(agent.on_task(task, ctx)))
     }
 }
 
@@ -34,8 +34,8 @@ struct Client;
 impl EnvelopeAgent for Client {
     type Error = Report;
 
-    fn handlers() -> Handlers<Self> {
-        Handlers::new().on(MessageType::TaskResult, |_, answer, ctx| {
+    fn handlers(none: Handlers<Self>) -> Handlers<Self> {
+        none.on(MessageType::TaskResult, |_, answer, ctx| {
             Box::pin(async move {
                 println!("{:?} says: {}", answer.from, String::from_utf8_lossy(&answer.payload));
                 ctx.stop();

@@ -40,8 +40,8 @@ type Handler<E> = for<'a> fn(&'a mut E, Envelope, &'a mut EnvelopeContext<E>) ->
 ///
 /// impl EnvelopeAgent for Echo {
 ///     type Error = Report;
-///     fn handlers() -> Handlers<Self> {
-///         Handlers::new().on(MessageType::Task, |echo, task, ctx| Box::pin(echo.on_task(task, ctx)))
+///     fn handlers(none: Handlers<Self>) -> Handlers<Self> {
+///         none.on(MessageType::Task, |echo, task, ctx| Box::pin(echo.on_task(task, ctx)))
 ///     }
 /// }
 ///
@@ -56,8 +56,8 @@ pub trait EnvelopeAgent: Sized + Send + 'static {
     /// What its handlers fail with.
     type Error: Into<Report>;
 
-    /// The table of handlers; asked for once per incarnation.
-    fn handlers() -> Handlers<Self>;
+    /// Adds its handlers to an empty table; asked for once per incarnation.
+    fn handlers(none: Handlers<Self>) -> Handlers<Self>;
 
     /// As [`Agent::on_start`].
     fn on_start(
@@ -126,7 +126,7 @@ pub struct Enveloped<E: EnvelopeAgent> {
 impl<E: EnvelopeAgent> Enveloped<E> {
     /// Wraps `agent`.
     pub fn new(agent: E) -> Self {
-        Self { agent, handlers: E::handlers() }
+        Self { agent, handlers: E::handlers(Handlers::new()) }
     }
 }
 

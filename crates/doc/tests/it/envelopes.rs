@@ -28,14 +28,14 @@ impl Outsider {
 impl EnvelopeAgent for Outsider {
     type Error = Report;
 
-    fn handlers() -> Handlers<Self> {
+    fn handlers(none: Handlers<Self>) -> Handlers<Self> {
         let kinds = [
             MessageType::LockAcquired,
             MessageType::LockDenied,
             MessageType::DocUpdate,
             MessageType::Error,
         ];
-        kinds.into_iter().fold(Handlers::new(), |handlers, kind| {
+        kinds.into_iter().fold(none, |handlers, kind| {
             handlers.on(kind, |agent, envelope, ctx| Box::pin(agent.note(envelope, ctx)))
         })
     }

@@ -20,9 +20,8 @@ struct Worker {
 impl EnvelopeAgent for Worker {
     type Error = Report;
 
-    fn handlers() -> Handlers<Self> {
-        Handlers::<Self>::new()
-            .on(MessageType::Task, |worker, task, ctx| Box::pin(worker.on_task(task, ctx)))
+    fn handlers(none: Handlers<Self>) -> Handlers<Self> {
+        none.on(MessageType::Task, |worker, task, ctx| Box::pin(worker.on_task(task, ctx)))
             .on(MessageType::User, |worker, order, ctx| Box::pin(worker.on_user(order, ctx)))
             .on(MessageType::TaskResult, |worker, answer, _| Box::pin(worker.pass_on(answer)))
             .on(MessageType::Error, |worker, answer, _| Box::pin(worker.pass_on(answer)))
