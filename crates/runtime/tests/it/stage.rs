@@ -49,6 +49,10 @@ pub(crate) enum Act {
 pub(crate) enum Msg {
     /// Answers with the number of the incarnation.
     Ping(Reply<u64>),
+    /// Panics with the question in hand, so many times; then answers as `Ping`.
+    Crash(u64, Reply<u64>),
+    /// Drops the question.
+    Ignore(Reply<u64>),
     Do(Act),
 }
 
@@ -136,6 +140,11 @@ impl Agent for Worker {
     async fn handle(&mut self, msg: Msg, ctx: &mut Context<Self>) -> Result<(), Report> {
         match msg {
             Msg::Ping(reply) => reply.send(ctx.incarnation()),
+            Msg::Crash(times, reply) => {
+                assert!(ctx.incarnation() > times, "scripted");
+                reply.send(ctx.incarnation());
+            }
+            Msg::Ignore(reply) => drop(reply),
             Msg::Do(Act::Fail) => return Err(Report::msg("scripted")),
             Msg::Do(Act::Panic) => panic!("scripted"),
             Msg::Do(Act::End) => ctx.stop(),

@@ -244,7 +244,6 @@ async fn start_and_stop(n: usize, dynamic: bool) -> [usize; 3] {
         let counting = counting.clone();
         async move { counting.run().await }
     });
-    let mut events = system.events();
     let tree = if dynamic { Supervisor::dynamic("tree") } else { Supervisor::new("tree") };
     // No health check in between: its turns are a matter of time, not of children.
     let tree = tree.health(secs(0), secs(5));
@@ -255,14 +254,6 @@ async fn start_and_stop(n: usize, dynamic: bool) -> [usize; 3] {
     let log = stage.log();
     assert_eq!([log.matches('+').count(), log.matches('~').count()], [n, n]);
     assert_eq!(system.agents().len(), 0);
-    let last = loop {
-        match events.try_next() {
-            Ok(Some(event)) => drop(event),
-            Ok(None) => break events,
-            Err(missed) => drop(missed),
-        }
-    };
-    drop(last);
     let mut turns = std::mem::take(&mut *counting.turns.lock().unwrap());
     let own = turns.remove("tree").unwrap();
     runner.abort();
