@@ -116,6 +116,11 @@ pub const PRIORITY_STREAK_MAX: usize = 16;
 /// 65,536 × 32 B = 2 MiB per mailbox that everybody is stuck on.
 pub const SEND_WAITERS_MAX: usize = 65_536;
 
+/// HEARTBEATs that wait for one agent's answer; one more is refused as full.
+///
+/// 1,024 × some 250 B = 256 KiB for an agent whose handler does not come back.
+pub const SYSTEM_MAIL_MAX: usize = 1024;
+
 #[cfg(test)]
 mod tests {
     use super::*;

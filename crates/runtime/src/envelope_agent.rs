@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use ggml_agent_core::envelope::{Envelope, MessageType, Priority};
-use ggml_agent_core::{ExitReason, Report};
+use ggml_agent_core::{ExitReason, Report, limits};
 
 use crate::address::request_shutdown;
 use crate::agent::Agent;
@@ -189,7 +189,13 @@ pub(crate) fn deliver(
     let header = cell.header();
     match envelope.kind {
         MessageType::Heartbeat if header.is_alive() => {
-            header.with_cold(|cold| cold.system_mail.push_back(envelope));
+            header.with_cold(|cold| {
+                if cold.system_mail.len() >= limits::SYSTEM_MAIL_MAX {
+                    return Err(SendError::Full(envelope));
+                }
+                cold.system_mail.push_back(envelope);
+                Ok(())
+            })?;
             header.raise(control::MAIL);
             cell.clone().wake();
             Ok(())

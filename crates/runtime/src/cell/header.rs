@@ -288,11 +288,18 @@ impl Header {
 
     // The life.
 
-    /// Prepares the next incarnation; requests meant for the one before are forgotten.
+    /// Prepares the next incarnation.
+    ///
+    /// A stop or shutdown that a user asked for while no incarnation was alive is for the one that
+    /// comes, unless the agent was gone for good meanwhile. A supervisor's request (which discards
+    /// nothing) was for the one before.
     pub(crate) fn begin_incarnation(&self, incarnation: u64) {
         use control::{DISCARD, KILL, SHUTDOWN, STARTED, STOP};
-        self.lower(KILL | SHUTDOWN | STOP | DISCARD | STARTED);
-        self.retired.store(false, Ordering::Release);
+        let was_retired = self.retired.swap(false, Ordering::AcqRel);
+        self.lower(KILL | STARTED);
+        if was_retired || self.control() & DISCARD == 0 {
+            self.lower(SHUTDOWN | STOP | DISCARD);
+        }
         self.incarnation.store(incarnation, Ordering::Release);
         self.live.store(incarnation, Ordering::Release);
     }

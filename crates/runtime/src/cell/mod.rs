@@ -221,7 +221,8 @@ where
         let exit = Exit { incarnation, reason: reason.clone() };
         let step = header.steps();
         header.unprotect_all();
-        let requests = header.lower(control::KILL | control::SHUTDOWN | control::STOP);
+        let requests =
+            header.lower(control::KILL | control::SHUTDOWN | control::STOP | control::DISCARD);
         let hooks = header.with_cold(|cold| {
             cold.last_exit = Some(exit.clone());
             if step & 1 == 1 {

@@ -4,8 +4,9 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use ggml_agent::{
-    Addr, AskError, ChildSpec, Context, EventKind, ExitReason, MailboxOptions, MessageType,
-    Options, Overflow, Placement, Reason, Reply, Report, SendError, StartError, Supervisor, System,
+    Addr, AskError, Backoff, ChildSpec, Context, EventKind, ExitReason, MailboxOptions,
+    MessageType, Options, Overflow, Placement, Reason, Reply, Report, SendError, StartError,
+    Supervisor, System,
 };
 
 use crate::support::{
@@ -345,4 +346,19 @@ async fn m12_asks_in_a_handler_that_fails_on_another_thread_answer_restarting() 
         let expected = if n % 2 == 0 { AskError::Restarting } else { AskError::NoReply };
         assert_eq!(in_time(addr.ask(fail)).await, Err(expected), "{n}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn m10_a_shutdown_asked_for_between_two_incarnations_is_obeyed_by_the_next() {
+    let system = System::new();
+    let backoff = Backoff { initial: Duration::from_secs(10), jitter: 0.0, ..Backoff::DEFAULT };
+    let spec = probe("p").transient().backoff(backoff);
+    let addr = supervised(&system, spec).await;
+    let mut events = system.events();
+    addr.tell(run(|_, _| Box::pin(async { Err(Report::msg("asked to fail")) }))).unwrap();
+    assert!(exit_of(&mut events, "p").await.is_abnormal());
+    assert!(!addr.is_alive());
+    addr.shutdown();
+    assert_eq!(addr.ended().await, ExitReason::Shutdown);
+    assert_eq!(addr.incarnation(), 2);
 }

@@ -321,3 +321,15 @@ async fn m12_queued_envelopes_and_the_id_survive_a_restart() {
     tree.stop().await;
     system.shutdown(Duration::from_secs(1)).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn m09_heartbeats_that_nobody_answers_are_bounded() {
+    let pair = Pair::start().await;
+    let hand = pair.system.lookup_any("hand").unwrap();
+    pair.route("hand", MessageType::Task, "hang");
+    until("hang", || pair.log.has("hang")).await;
+    let beat = || hand.deliver(pair.to("hand", MessageType::Heartbeat, "1"));
+    let n_accepted = (0..).take_while(|_| beat().is_ok()).count();
+    assert_eq!(n_accepted, ggml_agent::core::limits::SYSTEM_MAIL_MAX);
+    assert!(matches!(beat(), Err(SendError::Full(_))));
+}
