@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -38,6 +38,10 @@ pub(crate) mod control {
     /// The incarnation has come up: its `on_start` returned.
     pub(crate) const STARTED: u32 = 1 << 9;
 }
+
+const IN_SERVICE: u8 = 0;
+const RETIRING: u8 = 1;
+const RETIRED: u8 = 2;
 
 /// Where the schedule word keeps its state; the bits above count the fences.
 const STATE: u32 = 0b11;
@@ -117,8 +121,8 @@ pub(crate) struct Header {
     budget: AtomicU32,
     /// The owner has this cell on its list of suspects.
     pub(crate) suspected: AtomicBool,
-    /// The owner gave it up: no incarnation will follow.
-    retired: AtomicBool,
+    /// Whether an incarnation may follow, or the owner gave it up.
+    service: AtomicU8,
     /// Mail of this cell that became dead letters.
     pub(crate) dead: AtomicUsize,
     /// Messages that `DropNewest` turned away: accepted, never queued.
@@ -159,7 +163,7 @@ impl Header {
             protected: AtomicU32::new(0),
             budget: AtomicU32::new(0),
             suspected: AtomicBool::new(false),
-            retired: AtomicBool::new(false),
+            service: AtomicU8::new(IN_SERVICE),
             dead: AtomicUsize::new(0),
             turned_away: AtomicUsize::new(0),
             cold: Mutex::new(None),
@@ -295,7 +299,7 @@ impl Header {
     /// nothing) was for the one before.
     pub(crate) fn begin_incarnation(&self, incarnation: u64) {
         use control::{DISCARD, KILL, SHUTDOWN, STARTED, STOP};
-        let was_retired = self.retired.swap(false, Ordering::AcqRel);
+        let was_retired = self.service.swap(IN_SERVICE, Ordering::AcqRel) != IN_SERVICE;
         self.lower(KILL | STARTED);
         if was_retired || self.control() & DISCARD == 0 {
             self.lower(SHUTDOWN | STOP | DISCARD);
@@ -320,12 +324,20 @@ impl Header {
         self.live.store(0, Ordering::Release);
     }
 
+    /// Begins the retirement; true for the one caller that is to carry it out.
     pub(crate) fn retire(&self) -> bool {
-        !self.retired.swap(true, Ordering::AcqRel)
+        self.service
+            .compare_exchange(IN_SERVICE, RETIRING, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
+    }
+
+    /// The retirement is complete: the id is free, nothing is queued.
+    pub(crate) fn retired(&self) {
+        self.service.store(RETIRED, Ordering::Release);
     }
 
     pub(crate) fn is_retired(&self) -> bool {
-        self.retired.load(Ordering::Acquire)
+        self.service.load(Ordering::Acquire) == RETIRED
     }
 
     /// Spends one message of the turn's budget; false when there is none left.

@@ -452,6 +452,7 @@ impl SystemRef {
         }
         self.core.names.end(cell);
         self.emit(EventKind::AgentEnded { agent: header.id.clone() });
+        header.retired();
         header.wake_end_watchers();
     }
 
