@@ -9,8 +9,8 @@ use ggml_agent_core::supervise::{
 };
 use ggml_agent_core::{AgentId, ExitReason, Report};
 
-use super::link::{Link, Shared, Slot, Static};
-use crate::address::{AnyAddr, request_kill};
+use super::link::{Shared, Slot, Static};
+use crate::address::request_kill;
 use crate::agent::Agent;
 use crate::cell::AnyCell;
 use crate::cell::header::{Start, control};
@@ -269,7 +269,9 @@ impl SupervisorAgent {
         handle.machine_incarnation = incarnation;
         handle.cell_incarnation = handle.cell.header().incarnation() + 1;
         handle.started = false;
+        self.shared.link.begins(handle.slot);
         if let Err(error) = ctx.system().begin(&handle.cell) {
+            self.shared.link.is_over(handle.slot);
             let reason = ExitReason::StartFailed(error.into());
             self.events.push_back(Event::ChildStartFailed { key, incarnation, reason });
         }
@@ -335,18 +337,6 @@ impl SupervisorAgent {
     }
 }
 
-/// Waits until nothing of the last incarnation's children runs any more (S25, S27).
-async fn bury_orphans(link: Arc<Link>) {
-    for cell in link.alive() {
-        request_kill(cell.clone());
-        let (gone, told) = Reply::pair();
-        if (AnyAddr { cell }).on_exit(move |_, _, _| gone.send(())) {
-            // Answered or dropped: gone either way.
-            let (Ok(()) | Err(_)) = told.await;
-        }
-    }
-}
-
 /// The child that an event is about.
 fn child_of(event: &Event) -> Option<ChildKey> {
     match event {
@@ -363,8 +353,8 @@ impl Agent for SupervisorAgent {
     type Error = Report;
 
     async fn on_start(&mut self, ctx: &mut Context<Self>) -> Result<(), Report> {
-        bury_orphans(self.shared.link.clone()).await;
-        self.shared.link.attach(ctx.addr().cell());
+        let (link, me) = (self.shared.link.clone(), ctx.addr());
+        link.attach(me.cell()).await;
         self.assemble(ctx)?;
         self.feed(Event::Start, ctx);
         loop {

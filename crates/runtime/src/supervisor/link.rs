@@ -1,9 +1,11 @@
 //! What lies between a supervisor and its children, and survives the supervisor's restarts: the
 //! way of their reports, and the cells, so that addresses of children survive too (M12).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::poll_fn;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::task::{Poll, Waker};
 
 use ggml_agent_core::ExitReason;
 use ggml_agent_core::supervise::{ChildSpec, SupervisorSpec, Vital};
@@ -55,6 +57,12 @@ pub(super) struct Link {
 struct State {
     next_slot: Slot,
     cells: BTreeMap<Slot, Arc<dyn AnyCell>>,
+    /// Children whose incarnation was begun and whose end, with all that belongs to it, is not yet
+    /// reported. A cell itself says earlier that it is not alive: while it still cleans up, it must
+    /// be neither begun again nor retired.
+    running: BTreeSet<Slot>,
+    /// Waits until nothing runs.
+    waker: Option<Waker>,
     /// No incarnation of the supervisor is there to hear reports: whoever ends is gone for good.
     headless: bool,
 }
@@ -64,10 +72,38 @@ impl Link {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Connects the supervisor's present incarnation.
-    pub(super) fn attach(&self, supervisor: &Arc<dyn MsgCell<Msg>>) {
+    /// Connects the supervisor's present incarnation, once nothing of the last one's children runs
+    /// any more (S25, S27). Its dynamic children are forgotten.
+    pub(super) async fn attach(&self, supervisor: &Arc<dyn MsgCell<Msg>>) {
+        poll_fn(|cx| {
+            let mut state = self.state();
+            if state.running.is_empty() {
+                state.cells.clear();
+                state.headless = false;
+                return Poll::Ready(());
+            }
+            state.waker = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
         self.supervisor.get_or_init(|| Arc::downgrade(supervisor));
-        self.state().headless = false;
+    }
+
+    /// Notes that an incarnation of a child is begun.
+    pub(super) fn begins(&self, slot: Slot) {
+        self.state().running.insert(slot);
+    }
+
+    /// Notes that nothing of a child's incarnation is left.
+    pub(super) fn is_over(&self, slot: Slot) {
+        let waker = {
+            let mut state = self.state();
+            state.running.remove(&slot);
+            if state.running.is_empty() { state.waker.take() } else { None }
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 
     /// Ends everything below: the supervisor's incarnation is over, however it came to it (S25).
@@ -75,10 +111,13 @@ impl Link {
         let cells = {
             let mut state = self.state();
             state.headless = true;
-            state.cells.values().cloned().collect::<Vec<_>>()
+            let State { cells, running, .. } = &*state;
+            let children = cells.iter().map(|(slot, cell)| (running.contains(slot), cell.clone()));
+            children.collect::<Vec<_>>()
         };
-        for cell in cells {
-            if cell.header().is_alive() {
+        for (is_running, cell) in cells {
+            if is_running {
+                // Its end finds nobody to report to, and retires it.
                 request_kill(cell);
             } else {
                 let system = cell.header().system.clone();
@@ -100,12 +139,6 @@ impl Link {
 
     pub(super) fn remove(&self, slot: Slot) -> Option<Arc<dyn AnyCell>> {
         self.state().cells.remove(&slot)
-    }
-
-    /// The cells with a living incarnation.
-    pub(super) fn alive(&self) -> Vec<Arc<dyn AnyCell>> {
-        let state = self.state();
-        state.cells.values().filter(|cell| cell.header().is_alive()).cloned().collect()
     }
 
     /// The vital signs of those who are at work; the others are healthy and leave the list.
@@ -130,6 +163,29 @@ impl Link {
         at_work
     }
 
+    /// Reports the end of a child's incarnation, or retires the child as an orphan.
+    fn ended(&self, slot: Slot, message: Msg) {
+        let orphan = {
+            let mut state = self.state();
+            // Under one lock, so that the supervisor's end sees either the report or the orphan, and
+            // the next start, which follows the report, sees that this one is over.
+            let was_running = state.running.remove(&slot);
+            if !state.headless && self.report(message) {
+                return;
+            }
+            if was_running {
+                state.running.insert(slot);
+            }
+            state.cells.get(&slot).cloned()
+        };
+        if let Some(cell) = orphan {
+            let system = cell.header().system.clone();
+            system.retire(&cell, Reason::Ended);
+        }
+        // Only now: until here it must not be begun again.
+        self.is_over(slot);
+    }
+
     /// Reports to the supervisor; false when there is none to hear it.
     fn report(&self, message: Msg) -> bool {
         let Some(supervisor) = self.supervisor.get().and_then(Weak::upgrade) else { return false };
@@ -139,23 +195,18 @@ impl Link {
 
 impl Owner for Link {
     fn started(&self, slot: Slot, incarnation: u64, start: Start) {
-        self.report(Msg::Started { slot, incarnation, start });
+        let message = Msg::Started { slot, incarnation, start };
+        match start {
+            Start::Running => {
+                // Nobody to hear it: then it is being killed as an orphan.
+                self.report(message);
+            }
+            Start::Ignored => self.ended(slot, message),
+        }
     }
 
     fn exited(&self, slot: Slot, incarnation: u64, reason: ExitReason) {
-        let orphan = {
-            let state = self.state();
-            // Under the lock, so that the supervisor's end sees either the report or the orphan.
-            if !state.headless && self.report(Msg::Exited { slot, incarnation, reason }) {
-                None
-            } else {
-                state.cells.get(&slot).cloned()
-            }
-        };
-        if let Some(cell) = orphan {
-            let system = cell.header().system.clone();
-            system.retire(&cell, Reason::Ended);
-        }
+        self.ended(slot, Msg::Exited { slot, incarnation, reason });
     }
 
     fn suspect(&self, slot: Slot) {
