@@ -23,7 +23,7 @@ use crate::error::{AskError, StartError};
 use crate::spec::{Child, ChildSpec, typed};
 
 /// A supervisor as data: strategy, intensity, children. Start it with
-/// [`SystemRef::supervise`], or make it a child of another one.
+/// [`SystemRef::supervise`](crate::SystemRef::supervise), or make it a child of another one.
 ///
 /// # Example
 /// ```

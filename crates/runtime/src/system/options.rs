@@ -8,7 +8,7 @@ use ggml_agent_core::seam::Clock;
 
 use crate::cell::dispatch::Dispatch;
 
-/// How a system is set up; [`System::new`] takes the defaults.
+/// How a system is set up; [`System::new`](crate::System::new) takes the defaults.
 pub struct Options {
     /// Runners of the shared pool; `None` for one per worker of the tokio runtime.
     pub n_runners: Option<usize>,
