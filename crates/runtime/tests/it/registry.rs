@@ -118,11 +118,7 @@ async fn g01_changes_can_be_watched() {
     let tree = Supervisor::new("tree").child(stage.worker("a").tag(writers.clone()));
     let tree = system.supervise(tree).await.unwrap();
     act(&system, "a", Act::Panic);
-    incarnations(&system, ["a"]).await;
-    while find(&system, "a").incarnation() != 2 {
-        tokio::task::yield_now().await;
-    }
-    incarnations(&system, ["a"]).await;
+    assert_eq!(incarnations(&system, ["a"]).await, [2]);
     tree.stop().await;
     let joined = || Change::Joined { id: "a".parse().unwrap(), tag: writers.clone() };
     let left = || Change::Left { id: "a".parse().unwrap(), tag: writers.clone() };
