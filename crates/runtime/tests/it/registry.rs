@@ -10,6 +10,7 @@ use ggml_agent::{
 };
 
 use crate::stage::{Act, Msg, OnStart, Stage, Watch, act, find, gate, incarnations, secs};
+use crate::support::until;
 
 /// What the boxes of a test got, in order.
 #[derive(Clone, Default)]
@@ -67,9 +68,7 @@ fn task(system: &System) -> Envelope {
 async fn settle(system: &System, ids: &[&str]) {
     for id in ids {
         let addr = system.lookup_any(id).unwrap();
-        while addr.queued() != 0 || !addr.ledger().is_balanced() {
-            tokio::task::yield_now().await;
-        }
+        until("its mail is handled", || addr.queued() == 0 && addr.ledger().is_balanced()).await;
     }
 }
 
@@ -118,11 +117,7 @@ async fn g01_changes_can_be_watched() {
     let tree = Supervisor::new("tree").child(stage.worker("a").tag(writers.clone()));
     let tree = system.supervise(tree).await.unwrap();
     act(&system, "a", Act::Panic);
-    incarnations(&system, ["a"]).await;
-    while find(&system, "a").incarnation() != 2 {
-        tokio::task::yield_now().await;
-    }
-    incarnations(&system, ["a"]).await;
+    assert_eq!(incarnations(&system, ["a"]).await, [2]);
     tree.stop().await;
     let joined = || Change::Joined { id: "a".parse().unwrap(), tag: writers.clone() };
     let left = || Change::Left { id: "a".parse().unwrap(), tag: writers.clone() };
@@ -281,9 +276,8 @@ async fn g04_a_full_an_ending_and_a_foreign_mailbox_keep_the_others_from_nothing
 
 /// Waits until this agent has taken its last message, with which it hangs.
 async fn settle_hanging(system: &System, id: &str) {
-    while system.lookup_any(id).unwrap().queued() != 0 {
-        tokio::task::yield_now().await;
-    }
+    let addr = system.lookup_any(id).unwrap();
+    until("its mail is taken", || addr.queued() == 0).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use ggml_agent::core::supervise::Decision;
 use ggml_agent::{
-    Addr, Agent, ChildSpec, Context, EventKind, Events, ExitReason, Reply, Report, System, Tag,
+    Addr, Agent, AnyAddr, ChildSpec, Context, EventKind, Events, ExitReason, Reply, Report, System,
+    Tag,
 };
 use tokio::sync::Semaphore;
 
@@ -205,6 +206,12 @@ pub(crate) fn find(system: &System, id: &str) -> Addr<Worker> {
 
 pub(crate) fn act(system: &System, id: &str, act: Act) {
     find(system, id).tell(Msg::Do(act)).unwrap();
+}
+
+/// Waits until this agent is gone, and fails if that takes longer than any of its deadlines.
+pub(crate) async fn gone(agent: &AnyAddr) -> ExitReason {
+    let ended = tokio::time::timeout(secs(60), agent.ended()).await;
+    ended.unwrap_or_else(|_| panic!("{agent:?} lives on"))
 }
 
 /// The incarnations of these workers once each of them answers.

@@ -11,10 +11,10 @@ use ggml_agent::{
 
 use crate::stage::{Act, Msg, OnStart, Stage, Watch, Worker, act, find, incarnations, pass, secs};
 
-/// Every way in which an incarnation can end, and whether it is abnormal.
-/// A name, whether it is abnormal, and how to bring it about.
+/// The reason's words, whether it is abnormal, and how to bring it about.
 type End = (&'static str, bool, fn(&Addr<Worker>));
 
+/// Every way in which an incarnation can end.
 fn ends() -> [End; 7] {
     fn tell(addr: &Addr<Worker>, act: Act) {
         addr.tell(Msg::Do(act)).unwrap();
