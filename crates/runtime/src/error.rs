@@ -143,6 +143,9 @@ pub enum StartError {
     /// The spec is wrong.
     #[error("the supervisor's spec is wrong")]
     Spec(#[from] ggml_agent_core::supervise::SpecError),
+    /// The registry cannot take it: there are too many agents. End some first.
+    #[error("the agent cannot be registered")]
+    Unregistered(#[source] ggml_agent_core::registry::RegisterError),
     /// The supervisor answered with an error.
     #[error("the supervisor refused")]
     Refused(#[from] ggml_agent_core::supervise::CallError),

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
+use ggml_agent_core::registry::RegisterError;
 use ggml_agent_core::{AgentId, ExitReason};
 use tokio::sync::oneshot;
 
@@ -42,7 +43,10 @@ impl Root {
         let cell = spec.build(id.clone(), system, root.clone(), ROOT_KEY, false);
         let untyped: Arc<dyn AnyCell> = cell.clone();
         root.cell.get_or_init(|| Arc::downgrade(&untyped));
-        system.begin(&untyped).map_err(|_| StartError::IdTaken { id })?;
+        system.begin(&untyped).map_err(|error| match error {
+            RegisterError::Taken { id, .. } => StartError::IdTaken { id },
+            other => StartError::Unregistered(other),
+        })?;
         Ok((Addr::from_cell(cell), receiver))
     }
 
