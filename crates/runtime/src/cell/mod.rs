@@ -200,12 +200,9 @@ where
     fn finish(self: &Arc<Self>, ended: Ended) {
         let header = &self.header;
         let incarnation = header.incarnation();
+        let is_ignored = matches!(ended, Ended::Ignored);
         let (reason, started) = match ended {
-            Ended::Ignored => {
-                header.end_incarnation();
-                header.owner.started(header.key, incarnation, Start::Ignored);
-                return;
-            }
+            Ended::Ignored => (ExitReason::Normal, false),
             Ended::NotStarted(reason) => (reason, false),
             Ended::By(reason) => {
                 let started = header.control() & control::STARTED != 0;
@@ -240,6 +237,11 @@ where
             self.discard(Reason::Stopped);
         }
         header.wake_step_watchers();
+        if is_ignored {
+            // No failure and no life: only its owner needs to know (S3).
+            header.owner.started(header.key, incarnation, Start::Ignored);
+            return;
+        }
         header.system.emit(EventKind::AgentExited {
             agent: header.id.clone(),
             incarnation,

@@ -362,3 +362,18 @@ async fn m10_a_shutdown_asked_for_between_two_incarnations_is_obeyed_by_the_next
     assert_eq!(addr.ended().await, ExitReason::Shutdown);
     assert_eq!(addr.incarnation(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn m13_an_ignored_start_releases_what_it_took_as_any_end_does() {
+    let system = System::new();
+    let log = Log::default();
+    let hooks = Hooks::default().on_start(|ctx, log| {
+        let log = log.clone();
+        assert!(ctx.addr().on_exit(move |_, _, reason| log.note(reason.to_string())));
+        ctx.ignore();
+        Ok(())
+    });
+    let ignored = system.start(probe_with("p", &log, hooks)).await;
+    assert!(matches!(ignored, Err(StartError::Ignored { .. })), "{ignored:?}");
+    assert_eq!(log.text(), "normal", "whoever watched it was told");
+}
