@@ -12,7 +12,7 @@ use ggml_agent_core::{AgentId, ExitReason, Report};
 use super::link::{Shared, Slot, Static};
 use crate::address::request_kill;
 use crate::agent::Agent;
-use crate::cell::AnyCell;
+use crate::cell::handle::CellRef;
 use crate::cell::header::{Start, control};
 use crate::cell::mailbox::Lane;
 use crate::context::{Context, Timer};
@@ -32,13 +32,13 @@ pub(crate) enum Msg {
 /// The answer to a call, with the child's cell where it started one.
 pub(crate) struct Done {
     pub(crate) answer: Answer,
-    pub(crate) cell: Option<Arc<dyn AnyCell>>,
+    pub(crate) cell: Option<CellRef>,
 }
 
 /// A child as the driver knows it.
 struct Handle {
     slot: Slot,
-    cell: Arc<dyn AnyCell>,
+    cell: CellRef,
     /// The machine's number of the running incarnation.
     machine_incarnation: u64,
     /// The cell's own number of it: goes on over restarts of the supervisor, so that a report of
@@ -119,7 +119,7 @@ impl SupervisorAgent {
         Ok(())
     }
 
-    fn adopt(&mut self, key: ChildKey, slot: Slot, cell: Arc<dyn AnyCell>) {
+    fn adopt(&mut self, key: ChildKey, slot: Slot, cell: CellRef) {
         self.shared.link.insert(slot, cell.clone());
         self.keys.insert(slot, key);
         let handle =
@@ -221,7 +221,7 @@ impl SupervisorAgent {
             Command::StopChild { key, shutdown, .. } => self.stop_child(key, shutdown),
             Command::KillChild { key, .. } => {
                 if let Some(handle) = self.handles.get(&key) {
-                    request_kill(handle.cell.clone());
+                    request_kill(&handle.cell);
                 }
             }
             Command::ForgetChild { key } => {
@@ -280,10 +280,10 @@ impl SupervisorAgent {
     fn stop_child(&self, key: ChildKey, shutdown: Shutdown) {
         let Some(handle) = self.handles.get(&key) else { return };
         if shutdown == Shutdown::Kill {
-            request_kill(handle.cell.clone());
+            request_kill(&handle.cell);
         } else {
             handle.cell.header().raise(control::SHUTDOWN);
-            handle.cell.clone().wake();
+            handle.cell.wake();
         }
     }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
 use ggml_agent_core::ExitReason;
@@ -12,9 +12,10 @@ use ggml_agent_core::supervise::{ChildSpec, SupervisorSpec, Vital};
 
 use super::driver::Msg;
 use crate::address::request_kill;
+use crate::cell;
+use crate::cell::handle::{CellRef, TypedRef};
 use crate::cell::header::{Owner, Start};
 use crate::cell::mailbox::{Lane, Mail};
-use crate::cell::{self, AnyCell, MsgCell};
 use crate::dead_letter::Reason;
 use crate::spec::Child;
 
@@ -31,7 +32,7 @@ pub(super) struct Shared {
 /// A static child before and after its cell was made.
 pub(super) enum Static {
     Spec(Option<Child>),
-    Cell(ChildSpec, Slot, Arc<dyn AnyCell>),
+    Cell(ChildSpec, Slot, CellRef),
 }
 
 impl Shared {
@@ -47,8 +48,8 @@ impl Shared {
 
 /// See the module.
 #[derive(Default)]
-pub(super) struct Link {
-    supervisor: OnceLock<Weak<dyn MsgCell<Msg>>>,
+pub(crate) struct Link {
+    supervisor: Mutex<Option<TypedRef<Msg>>>,
     state: Mutex<State>,
     suspects: Mutex<Vec<Slot>>,
 }
@@ -56,7 +57,7 @@ pub(super) struct Link {
 #[derive(Default)]
 struct State {
     next_slot: Slot,
-    cells: BTreeMap<Slot, Arc<dyn AnyCell>>,
+    cells: BTreeMap<Slot, CellRef>,
     /// Children whose incarnation was begun and whose end, with all that belongs to it, is not yet
     /// reported. A cell itself says earlier that it is not alive: while it still cleans up, it must
     /// be neither begun again nor retired.
@@ -72,9 +73,13 @@ impl Link {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn supervisor(&self) -> MutexGuard<'_, Option<TypedRef<Msg>>> {
+        self.supervisor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Connects the supervisor's present incarnation, once nothing of the last one's children runs
     /// any more (S25, S27). Its dynamic children are forgotten.
-    pub(super) async fn attach(&self, supervisor: &Arc<dyn MsgCell<Msg>>) {
+    pub(super) async fn attach(&self, supervisor: &TypedRef<Msg>) {
         poll_fn(|cx| {
             let mut state = self.state();
             if state.running.is_empty() {
@@ -86,7 +91,7 @@ impl Link {
             Poll::Pending
         })
         .await;
-        self.supervisor.get_or_init(|| Arc::downgrade(supervisor));
+        *self.supervisor() = Some(supervisor.clone());
     }
 
     /// Notes that an incarnation of a child is begun.
@@ -115,10 +120,12 @@ impl Link {
             let children = cells.iter().map(|(slot, cell)| (running.contains(slot), cell.clone()));
             children.collect::<Vec<_>>()
         };
+        // Nobody hears reports any more; and two that hold each other would never be freed.
+        drop(self.supervisor().take());
         for (is_running, cell) in cells {
             if is_running {
                 // Its end finds nobody to report to, and retires it.
-                request_kill(cell);
+                request_kill(&cell);
             } else {
                 let system = cell.header().system.clone();
                 system.retire(&cell, Reason::Ended);
@@ -133,11 +140,11 @@ impl Link {
         state.next_slot
     }
 
-    pub(super) fn insert(&self, slot: Slot, cell: Arc<dyn AnyCell>) {
+    pub(super) fn insert(&self, slot: Slot, cell: CellRef) {
         self.state().cells.insert(slot, cell);
     }
 
-    pub(super) fn remove(&self, slot: Slot) -> Option<Arc<dyn AnyCell>> {
+    pub(super) fn remove(&self, slot: Slot) -> Option<CellRef> {
         self.state().cells.remove(&slot)
     }
 
@@ -188,7 +195,7 @@ impl Link {
 
     /// Reports to the supervisor; false when there is none to hear it.
     fn report(&self, message: Msg) -> bool {
-        let Some(supervisor) = self.supervisor.get().and_then(Weak::upgrade) else { return false };
+        let Some(supervisor) = self.supervisor().clone() else { return false };
         cell::send(&supervisor, Lane::Priority, Mail { message, asker: None }).is_ok()
     }
 }

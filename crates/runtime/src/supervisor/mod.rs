@@ -2,7 +2,7 @@
 //! [`ggml_agent_core::supervise`]; this module only does what the machine says.
 
 mod driver;
-mod link;
+pub(crate) mod link;
 
 use std::sync::Arc;
 use std::time::Duration;
