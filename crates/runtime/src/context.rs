@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -18,7 +17,8 @@ use crate::agent::Agent;
 use crate::cell;
 use crate::cell::handle::TypedRef;
 use crate::cell::header::{Header, Start, control};
-use crate::cell::mailbox::{Lane, Mail, Taken};
+use crate::cell::mailbox::{Lane, Mail, Next};
+use crate::cell::queue::Nothing;
 use crate::dead_letter::{DeadLetter, Reason};
 use crate::error::SendError;
 use crate::jobs::Jobs;
@@ -48,8 +48,8 @@ impl Drop for OwnJobs {
 }
 
 /// What comes next in a life.
-pub(crate) enum Step<M> {
-    Message(M),
+pub(crate) enum Step<'a, M> {
+    Mail(Next<'a, M>),
     Stop(ExitReason),
 }
 
@@ -283,10 +283,15 @@ impl<A: Agent> Context<A> {
     /// touch the counters of its successor nor run `on_stop`: it stays here until it is dropped,
     /// which is at the end of the turn.
     pub(crate) async fn stay_if_live(&self) {
-        poll_fn(|_| {
-            if self.header().is_live(self.incarnation) { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
+        if !self.header().is_live(self.incarnation) {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// As [`Context::stay_if_live`], as a question.
+    #[inline(always)]
+    pub(crate) fn is_live(&self) -> bool {
+        self.header().is_live(self.incarnation)
     }
 
     /// Notes that the current step failed, for those who asked something in it (M12), and ends it.
@@ -314,19 +319,19 @@ impl<A: Agent> Context<A> {
                     header.raise(control::AGAIN);
                     return Poll::Pending;
                 }
-                match self.cell.mailbox().take(|| header.is_live(self.incarnation)) {
-                    Taken::Mail(mail) => {
-                        if let Some(message) = self.open(mail) {
+                match self.find() {
+                    Ok(next) => {
+                        if let Some(message) = self.open(next.take()) {
                             header.step_ends();
                             return Poll::Ready(Some(message));
                         }
                     }
-                    Taken::Writing => {
+                    Err(Nothing::Writing) => {
                         header.raise(control::AGAIN);
                         return Poll::Pending;
                     }
-                    Taken::Fenced => return Poll::Pending,
-                    Taken::Empty => {
+                    Err(Nothing::Fenced) => return Poll::Pending,
+                    Err(Nothing::Empty) => {
                         if self.cell.mailbox().park() {
                             return Poll::Pending;
                         }
@@ -338,16 +343,8 @@ impl<A: Agent> Context<A> {
     }
 
     /// The next message, or the end.
-    pub(crate) async fn next(&mut self) -> Step<A::Msg> {
-        if let Some(reason) = self.stop.take() {
-            return Step::Stop(reason); // asked for in on_start
-        }
-        self.header().step_ends();
-        let mut next = pin!(poll_fn(|_| self.poll_next()));
-        next.as_mut().await
-    }
-
-    fn poll_next(&self) -> Poll<Step<A::Msg>> {
+    #[inline(always)]
+    pub(crate) fn poll_next(&self) -> Poll<Step<'_, A::Msg>> {
         let header = self.header();
         loop {
             let control = header.control();
@@ -355,7 +352,7 @@ impl<A: Agent> Context<A> {
                 // Whoever raised it has asked for another turn, which drops this life.
                 return Poll::Pending;
             }
-            if control != 0
+            if control & control::REQUESTS != 0
                 && let Some(reason) = self.obey(control)
             {
                 return Poll::Ready(Step::Stop(reason));
@@ -364,21 +361,17 @@ impl<A: Agent> Context<A> {
                 header.raise(control::AGAIN);
                 return Poll::Pending;
             }
-            match self.cell.mailbox().take(|| header.is_live(self.incarnation)) {
-                Taken::Mail(mail) => {
-                    if let Some(message) = self.open(mail) {
-                        return Poll::Ready(Step::Message(message));
-                    }
-                }
-                Taken::Writing => {
+            match self.find() {
+                Ok(next) => return Poll::Ready(Step::Mail(next)),
+                Err(Nothing::Writing) => {
                     header.raise(control::AGAIN);
                     return Poll::Pending;
                 }
-                Taken::Fenced => return Poll::Pending,
-                Taken::Empty if control & control::STOP != 0 => {
+                Err(Nothing::Fenced) => return Poll::Pending,
+                Err(Nothing::Empty) if control & control::STOP != 0 => {
                     return Poll::Ready(Step::Stop(ExitReason::Normal));
                 }
-                Taken::Empty => {
+                Err(Nothing::Empty) => {
                     if self.cell.mailbox().park() {
                         return Poll::Pending;
                     }
@@ -387,25 +380,48 @@ impl<A: Agent> Context<A> {
         }
     }
 
-    /// The message of `mail`, unless its asker has left (M6).
-    fn open(&self, mail: Mail<A::Msg>) -> Option<A::Msg> {
-        let header = self.header();
-        if let Some(asker) = mail.asker {
+    #[inline(always)]
+    fn find(&self) -> Result<Next<'_, A::Msg>, Nothing> {
+        self.cell.mailbox().next(|| self.header().is_live(self.incarnation))
+    }
+
+    /// The message of `mail`, unless its asker has left (M6). A step begins with it.
+    #[inline(always)]
+    pub(crate) fn open(&self, mail: Mail<A::Msg>) -> Option<A::Msg> {
+        let Mail { message, asker } = mail;
+        if let Some(asker) = asker {
             if asker.has_left() {
-                header.dead.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                header.system.dead_letter(DeadLetter::of(
-                    &header.id,
-                    &mail.message,
-                    Reason::AskerLeft,
-                ));
+                self.skip(&message);
                 return None;
             }
-            let step = header.step_begins();
-            asker.begin(self.incarnation, step);
+            asker.begin(self.incarnation, self.header().step_begins());
         } else {
-            header.step_begins();
+            self.header().step_begins();
         }
-        Some(mail.message)
+        Some(message)
+    }
+
+    /// Records a question whose asker has left.
+    #[cold]
+    fn skip(&self, message: &A::Msg) {
+        let header = self.header();
+        header.dead.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        header.system.dead_letter(DeadLetter::of(&header.id, message, Reason::AskerLeft));
+    }
+
+    /// A stop that was asked for in `on_start`; else the agent is ready for its first message.
+    pub(crate) fn ready(&mut self) -> Option<ExitReason> {
+        let stop = self.stop.take();
+        if stop.is_none() {
+            self.header().step_ends();
+        }
+        stop
+    }
+
+    /// The message was handled.
+    #[inline(always)]
+    pub(crate) fn handled(&self) {
+        self.header().step_ends();
     }
 
     /// Does what the system lane asks for; `Some` when the life is to end.

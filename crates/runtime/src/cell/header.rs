@@ -44,6 +44,8 @@ pub(crate) mod control {
     pub(crate) const SPARE: u32 = 1 << 8;
     /// The incarnation has come up: its `on_start` returned.
     pub(crate) const STARTED: u32 = 1 << 9;
+    /// What a life has to heed before its next message.
+    pub(crate) const REQUESTS: u32 = SHUTDOWN | MAIL | WATCH;
 }
 
 const IN_SERVICE: u8 = 0;

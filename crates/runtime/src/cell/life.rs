@@ -1,10 +1,11 @@
 //! One incarnation of an agent as a future: start, handle mail until the end, stop.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 
 use ggml_agent_core::{ExitReason, Report};
 
 use super::drop_quietly;
+use super::mailbox::Mail;
 use crate::agent::Agent;
 use crate::context::{Context, Step};
 
@@ -47,25 +48,41 @@ pub(crate) fn live<A: Agent>(agent: A, mut ctx: Context<A>) -> impl Future<Outpu
             return Ended::Ignored;
         }
         ctx.report_started();
+        let mut stop = ctx.ready();
         let reason = loop {
-            match ctx.next().await {
-                Step::Message(message) => {
-                    let handled: Result<(), Report> =
-                        agent.handle(message, &mut ctx).await.map_err(Into::into);
-                    ctx.stay_if_live().await;
-                    if let Err(report) = handled {
-                        ctx.step_failed();
-                        break ExitReason::Error(report);
-                    }
-                    if let Some(reason) = ctx.take_stop() {
-                        break reason;
-                    }
-                }
-                Step::Stop(reason) => break reason,
+            if let Some(reason) = stop {
+                break reason;
+            }
+            let mail = match poll_fn(|_| ctx.poll_next().map(taken)).await {
+                Ok(mail) => mail,
+                Err(reason) => break reason,
+            };
+            let Some(message) = ctx.open(mail) else { continue };
+            let handled: Result<(), Report> =
+                agent.handle(message, &mut ctx).await.map_err(Into::into);
+            if !ctx.is_live() {
+                ctx.stay_if_live().await;
+            }
+            if let Err(report) = handled {
+                ctx.step_failed();
+                break ExitReason::Error(report);
+            }
+            stop = ctx.take_stop();
+            if stop.is_none() {
+                ctx.handled();
             }
         };
         ctx.step_over();
         agent.on_stop(&reason, &mut ctx).await;
         Ended::By(reason)
+    }
+}
+
+/// Takes what was found, or says why the life ends.
+#[inline(always)]
+fn taken<M>(step: Step<'_, M>) -> Result<Mail<M>, ExitReason> {
+    match step {
+        Step::Mail(next) => Ok(next.take()),
+        Step::Stop(reason) => Err(reason),
     }
 }

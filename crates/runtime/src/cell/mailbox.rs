@@ -11,7 +11,7 @@ use ggml_agent_core::limits;
 
 use super::answer::MailSide;
 use super::line::{Lanes, Line, Progress};
-use super::queue::{Parked, Popped, Pushed, Queue, Refused, Turn};
+use super::queue::{Claimed, Nothing, Parked, Popped, Pushed, Queue, Refused, Turn};
 
 /// What a full mailbox does with one more message (M4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,14 +77,22 @@ pub(crate) struct Mail<M> {
     pub(crate) asker: Option<MailSide>,
 }
 
-/// What the consumer got.
-pub(crate) enum Taken<M> {
-    Mail(Mail<M>),
-    Empty,
-    /// A message is being written: look again soon.
-    Writing,
-    /// The caller's incarnation is over.
-    Fenced,
+/// The next message, found and not yet taken: take it at once.
+pub(crate) struct Next<'a, M> {
+    claimed: Claimed<'a, Mail<M>>,
+    mailbox: &'a Mailbox<M>,
+}
+
+impl<M> Next<'_, M> {
+    /// Takes it.
+    #[inline(always)]
+    pub(crate) fn take(self) -> Mail<M> {
+        let (mail, waiters) = self.claimed.take();
+        if waiters {
+            self.mailbox.admit_at_half();
+        }
+        mail
+    }
 }
 
 /// See the module.
@@ -153,7 +161,7 @@ impl<M> Mailbox<M> {
     }
 
     /// Appends a message to its lane, if there is room and nobody waits for some.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&self, lane: Lane, mail: Mail<M>) -> Result<Pushed, Refused<Mail<M>>> {
         let queue = match lane {
             Lane::User => &self.user,
@@ -169,52 +177,47 @@ impl<M> Mailbox<M> {
             Lane::Priority => &self.rare().priority,
         };
         match queue.pop() {
-            Popped::Message { message, .. } => Some(message),
+            Popped::Message(mail) => Some(mail),
             Popped::Empty | Popped::Writing => None,
         }
     }
 
-    /// Takes the next message if `allowed` holds under the lane's lock.
-    #[inline]
-    pub(crate) fn take(&self, allowed: impl Fn() -> bool) -> Taken<M> {
-        match self.rare.get() {
-            None => self.take_from(&self.user, &allowed),
-            Some(rare) => self.take_by_priority(rare, &allowed),
-        }
+    /// Finds the next message if `allowed` holds under the lane's lock.
+    #[inline(always)]
+    pub(crate) fn next(&self, allowed: impl Fn() -> bool) -> Result<Next<'_, M>, Nothing> {
+        let lane = match self.rare.get() {
+            Some(rare) if rare.priority.is_used() => self.lane_in_turn(rare),
+            _ => &self.user,
+        };
+        let claimed = match lane.claim(&allowed) {
+            // The other lane may have got mail since it was looked at.
+            Err(Nothing::Empty) if self.has_priority() => self.rare().priority.claim(&allowed)?,
+            claimed => claimed?,
+        };
+        Ok(Next { claimed, mailbox: self })
     }
 
-    fn take_by_priority(&self, rare: &Rare<M>, allowed: &impl Fn() -> bool) -> Taken<M> {
+    fn has_priority(&self) -> bool {
+        self.rare.get().is_some_and(|rare| rare.priority.is_used() && rare.priority.len() > 0)
+    }
+
+    /// The priority lane, unless it is empty or the other one has waited long enough.
+    #[cold]
+    fn lane_in_turn<'a>(&'a self, rare: &'a Rare<M>) -> &'a Queue<Mail<M>> {
         let streak = rare.streak.load(Ordering::Relaxed);
         if streak < limits::PRIORITY_STREAK_MAX && rare.priority.len() > 0 {
-            let taken = self.take_from(&rare.priority, allowed);
-            if !matches!(taken, Taken::Empty) {
-                rare.streak.store(streak + 1, Ordering::Relaxed);
-                return taken;
-            }
+            rare.streak.store(streak + 1, Ordering::Relaxed);
+            return &rare.priority;
         }
-        if streak != 0 {
-            rare.streak.store(0, Ordering::Relaxed);
-        }
-        let taken = self.take_from(&self.user, allowed);
-        if matches!(taken, Taken::Empty) && rare.priority.len() > 0 {
-            return self.take_from(&rare.priority, allowed);
-        }
-        taken
+        rare.streak.store(0, Ordering::Relaxed);
+        &self.user
     }
 
-    #[inline]
-    fn take_from(&self, queue: &Queue<Mail<M>>, allowed: &impl Fn() -> bool) -> Taken<M> {
-        match queue.pop_if(allowed) {
-            None => Taken::Fenced,
-            Some(Popped::Empty) => Taken::Empty,
-            Some(Popped::Writing) => Taken::Writing,
-            Some(Popped::Message { message, waiters }) => {
-                // Half empty: from here on a lump of senders is worth its wakes.
-                if waiters && queue.len() <= self.options().len_max / 2 {
-                    self.admit_waiters();
-                }
-                Taken::Mail(message)
-            }
+    /// Half empty: from here on a lump of senders is worth its wakes.
+    #[cold]
+    fn admit_at_half(&self) {
+        if self.user.len() <= self.options().len_max / 2 {
+            self.admit_waiters();
         }
     }
 

@@ -31,7 +31,7 @@ use self::dispatch::Runnable;
 use self::handle::{Body, CellRef, TypedRef, Whole};
 use self::header::{Exit, Header, Owner, SpareLife, Start, control};
 use self::life::Ended;
-use self::mailbox::{Lane, Mail, Mailbox, Overflow};
+use self::mailbox::{Lane, Mail, Mailbox, Next, Overflow};
 use self::queue::Refused;
 use self::schedule::Turn;
 use self::slot::PinnedSlot;
@@ -361,14 +361,14 @@ where
     }
 
     fn discard(&self, reason: Reason) {
-        use self::mailbox::Taken;
+        use self::queue::Nothing;
         // A message that is still being written belongs to a sender that will see it accepted; it
         // is a matter of nanoseconds.
         loop {
-            match self.body.mailbox.take(|| true) {
-                Taken::Mail(mail) => self.dead_letter(mail, reason),
-                Taken::Writing => std::hint::spin_loop(),
-                Taken::Empty | Taken::Fenced => return,
+            match self.body.mailbox.next(|| true).map(Next::take) {
+                Ok(mail) => self.dead_letter(mail, reason),
+                Err(Nothing::Writing) => std::hint::spin_loop(),
+                Err(Nothing::Empty | Nothing::Fenced) => return,
             }
         }
     }
@@ -412,7 +412,7 @@ pub(crate) fn send<M: Send + 'static>(
 }
 
 /// As [`send`]; true when the caller must wake the cell.
-#[inline]
+#[inline(always)]
 pub(crate) fn admit<M: Send + 'static>(
     cell: &TypedRef<M>,
     lane: Lane,

@@ -106,14 +106,52 @@ pub(crate) enum Refused<T> {
 /// What a pop found.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Popped<T> {
-    Message {
-        message: T,
-        /// Senders wait for room. Looked for only once per block.
-        waiters: bool,
-    },
+    Message(T),
     Empty,
     /// A producer has claimed the next slot and not yet written it: come back soon.
     Writing,
+}
+
+/// Why there is no message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nothing {
+    Empty,
+    /// As [`Popped::Writing`].
+    Writing,
+    /// It was not allowed.
+    Fenced,
+}
+
+/// The oldest message, found and not yet taken. It holds the head's lock.
+pub(crate) struct Claimed<'a, T> {
+    queue: &'a Queue<T>,
+    block: *mut Block<T>,
+    position: usize,
+}
+
+impl<T> Claimed<'_, T> {
+    /// Takes it; true if senders wait for room, which is looked for once per block.
+    #[inline(always)]
+    pub(crate) fn take(self) -> (T, bool) {
+        let Self { queue, block, position } = self;
+        let offset = position % LAP;
+        // SAFETY: as in `claim`: we still hold the lock.
+        let slot = unsafe { &(*block).slots[offset] };
+        let message = slot.value.with_mut(|value| {
+            // SAFETY: `ready` was set after the value was written, and the head moves on below, so
+            // it is read once.
+            unsafe { (*value).assume_init_read() }
+        });
+        let mut waiters = false;
+        if offset + 1 == BLOCK_LEN {
+            queue.leave_block(block);
+            queue.unlock_head(position + 2);
+            waiters = queue.has_waiters();
+        } else {
+            queue.unlock_head(position + 1);
+        }
+        (message, waiters)
+    }
 }
 
 /// What the consumer found when it wanted to sleep.
@@ -189,7 +227,7 @@ impl<T> Queue<T> {
     }
 
     /// Appends `message` unless `len_max` messages are queued, others wait, or the queue is closed.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(
         &self,
         message: T,
@@ -329,6 +367,7 @@ impl<T> Queue<T> {
         self.tail.fetch_add(STEP, Ordering::Release);
     }
 
+    #[inline(always)]
     fn write(&self, block: *mut Block<T>, offset: usize, message: T) {
         // SAFETY: the compare-and-swap gave us this slot alone; the block lives until the consumer
         // has seen `ready` of every slot.
@@ -341,22 +380,20 @@ impl<T> Queue<T> {
     }
 
     /// Takes the consumer's side; the position of the next message.
+    #[inline(always)]
     fn lock_head(&self) -> usize {
-        let mut head = self.head.load(Ordering::Relaxed);
+        // Only the bit is looked at: one instruction on most processors.
+        if self.head.fetch_or(LOCKED, Ordering::Acquire) & LOCKED != 0 {
+            self.wait_for_head();
+        }
+        // Ours alone now: nobody else stores a position.
+        self.head.load(Ordering::Relaxed) / HEAD_STEP
+    }
+
+    #[cold]
+    fn wait_for_head(&self) {
         let mut tries = 0_u32;
         loop {
-            if head & LOCKED == 0 {
-                match self.head.compare_exchange_weak(
-                    head,
-                    head | LOCKED,
-                    Ordering::Acquire,
-                    Ordering::Relaxed,
-                ) {
-                    Ok(_) => return head / HEAD_STEP,
-                    Err(found) => head = found,
-                }
-                continue;
-            }
             pause();
             tries += 1;
             if tries % 128 == 0 {
@@ -364,7 +401,11 @@ impl<T> Queue<T> {
                 #[cfg(not(loom))]
                 std::thread::yield_now();
             }
-            head = self.head.load(Ordering::Relaxed);
+            if self.head.load(Ordering::Relaxed) & LOCKED == 0
+                && self.head.fetch_or(LOCKED, Ordering::Acquire) & LOCKED == 0
+            {
+                return;
+            }
         }
     }
 
@@ -375,54 +416,49 @@ impl<T> Queue<T> {
 
     /// Takes the oldest message.
     pub(crate) fn pop(&self) -> Popped<T> {
-        self.pop_if(|| true).expect("invariant: always allowed")
+        match self.claim(|| true) {
+            Ok(claimed) => Popped::Message(claimed.take().0),
+            Err(Nothing::Writing) => Popped::Writing,
+            Err(Nothing::Empty | Nothing::Fenced) => Popped::Empty,
+        }
     }
 
-    /// Takes the oldest message if `allowed` still holds under the head's lock.
+    /// Finds the oldest message, if `allowed` still holds under the head's lock.
     ///
-    /// An incarnation that was fenced and comes back must not take mail of its successor.
-    #[inline]
-    pub(crate) fn pop_if(&self, allowed: impl FnOnce() -> bool) -> Option<Popped<T>> {
+    /// An incarnation that was fenced and comes back must not take mail of its successor. Whoever
+    /// gets a claim takes the message at once: others wait for the head meanwhile.
+    // In two steps, so that the message is moved once, from its slot to the handler.
+    #[inline(always)]
+    pub(crate) fn claim(&self, allowed: impl FnOnce() -> bool) -> Result<Claimed<'_, T>, Nothing> {
         let position = self.lock_head();
         if !allowed() {
             self.unlock_head(position);
-            return None;
+            return Err(Nothing::Fenced);
         }
         let block = self.head_block.load(Ordering::Acquire);
         let offset = position % LAP;
-        // SAFETY: the head's block is freed only by leave_block and trim, under the lock we hold.
-        let slot = (!block.is_null()).then(|| unsafe { &(*block).slots[offset] });
-        let Some(slot) = slot.filter(|slot| slot.ready.load(Ordering::Acquire)) else {
-            self.unlock_head(position);
-            return Some(self.pop_slow(position));
-        };
-        let message = slot.value.with_mut(|value| {
-            // SAFETY: `ready` was set after the value was written, and the head moves on below, so
-            // it is read once.
-            unsafe { (*value).assume_init_read() }
-        });
-        if offset + 1 == BLOCK_LEN {
-            self.leave_block(block);
-            self.unlock_head(position + 2);
-            let waiters = self.tail.load(Ordering::Relaxed) & WAITERS != 0;
-            return Some(Popped::Message { message, waiters });
+        if !block.is_null() {
+            // SAFETY: the head's block is freed only by leave_block and trim, under the lock we hold.
+            let slot = unsafe { &(*block).slots[offset] };
+            if slot.ready.load(Ordering::Acquire) {
+                return Ok(Claimed { queue: self, block, position });
+            }
         }
-        self.unlock_head(position + 1);
-        Some(Popped::Message { message, waiters: false })
+        self.unlock_head(position);
+        Err(self.why_nothing(position))
     }
 
     /// Why there was no message at `position`.
-    #[cold]
-    fn pop_slow(&self, position: usize) -> Popped<T> {
+    fn why_nothing(&self, position: usize) -> Nothing {
         for _ in 0..SPINS {
             if count(self.tail.load(Ordering::Acquire) / STEP) == count(position) {
-                return Popped::Empty;
+                return Nothing::Empty;
             }
             // Claimed and not yet written: a matter of nanoseconds, unless its producer lost its
             // core. Whether it is there now is seen by the next pop.
             pause();
         }
-        Popped::Writing
+        Nothing::Writing
     }
 
     /// Frees a block whose last message was read.
@@ -552,7 +588,7 @@ impl<T> Queue<T> {
 
 impl<T> Drop for Queue<T> {
     fn drop(&mut self) {
-        while let Popped::Message { message, .. } = self.pop() {
+        while let Popped::Message(message) = self.pop() {
             drop(message);
         }
         drop(self.take_spare());

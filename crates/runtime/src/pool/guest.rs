@@ -1,13 +1,13 @@
 //! Threads that run cells without being runners: an ask of an idle agent runs its handler on the
 //! asker's stack, which saves a wake and two queues.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::sync::{Arc, PoisonError, Weak};
 
 use tokio::runtime::Handle;
 
 use super::Pool;
-use super::seat::{self, DEPTH_MAX, Place};
+use super::seat::{self, InnerTurn, Place, Unseated};
 use crate::cell::handle::CellRef;
 use crate::pool::{pace, runner};
 
@@ -15,9 +15,14 @@ use crate::pool::{pace, runner};
 const BUDGET: u32 = 16;
 
 thread_local! {
-    // The seat of this thread as a guest of the pool it helped last; the watch over blocking
+    // The seat of this thread as a guest of the pool that it helped last; the watch over blocking
     // handlers looks at it. It keeps no pool alive.
-    static GUEST: RefCell<Option<(Weak<Pool>, Option<Place>)>> = const { RefCell::new(None) };
+    static GUEST: Cell<Option<Guest>> = const { Cell::new(None) };
+}
+
+struct Guest {
+    pool: Weak<Pool>,
+    place: Option<Place>,
 }
 
 impl Pool {
@@ -41,13 +46,12 @@ impl Pool {
 
     /// False when this thread may not run it, or another one does.
     fn run_seated(self: &Arc<Self>, cell: &CellRef) -> bool {
-        match seat::with_place(|place| (place.pool == self.address()).then(|| place.seat.clone())) {
-            // Within a turn, or a runner between turns: the seat keeps the order of the frames.
-            Some(Some(seat)) => run_on(&seat, cell),
-            // Some other driver's thread.
-            Some(None) => false,
+        match InnerTurn::begin(self.address(), cell.address()) {
+            Ok(Some(_turn)) => cell.run_here(BUDGET),
+            // The thread of another driver, or too many turns on its stack.
+            Ok(None) => false,
             // Elsewhere timers and jobs of the handler would go to another runtime, or to none.
-            None => {
+            Err(Unseated) => {
                 Handle::try_current().is_ok_and(|handle| handle.id() == self.runtime)
                     && self.run_as_guest(cell)
             }
@@ -55,26 +59,23 @@ impl Pool {
     }
 
     fn run_as_guest(self: &Arc<Self>, cell: &CellRef) -> bool {
-        let mut place = GUEST.take().and_then(|(pool, place)| {
-            std::ptr::eq(pool.as_ptr(), Arc::as_ptr(self)).then_some(place).flatten()
+        let known = GUEST.take().filter(|guest| std::ptr::eq(guest.pool.as_ptr(), &raw const **self));
+        let mut guest = known.unwrap_or_else(|| self.welcome());
+        let ran = seat::sit(&mut guest.place, || {
+            let turn = InnerTurn::begin(self.address(), cell.address());
+            matches!(turn, Ok(Some(_))) && cell.run_here(BUDGET)
         });
-        if place.is_none() {
-            let seat = Arc::default();
-            let mut guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner);
-            guests.retain(|seat| seat.strong_count() != 0);
-            guests.push(Arc::downgrade(&seat));
-            place = Some(Place { seat, pool: self.address(), local: None });
-        }
-        let seat = place.as_ref().map(|place| place.seat.clone());
-        let ran = seat.is_some_and(|seat| seat::sit(&mut place, || run_on(&seat, cell)));
-        GUEST.set(Some((Arc::downgrade(self), place)));
+        GUEST.set(Some(guest));
         ran
     }
-}
 
-fn run_on(seat: &seat::Seat, cell: &CellRef) -> bool {
-    let Some(_turn) = seat.begin(cell.address()) else { return false };
-    cell.run_here(BUDGET)
+    #[cold]
+    fn welcome(self: &Arc<Self>) -> Guest {
+        let seat = Arc::default();
+        let mut guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner);
+        guests.retain(|seat| seat.strong_count() != 0);
+        guests.push(Arc::downgrade(&seat));
+        let place = Some(Place { seat, pool: self.address(), local: None });
+        Guest { pool: Arc::downgrade(self), place }
+    }
 }
-
-const _: () = assert!(DEPTH_MAX > 1, "a guest needs a frame for itself and one for an ask within");

@@ -11,7 +11,7 @@ use super::local::Local;
 
 /// Turns on one stack: an ask within as many others goes the way over the queue.
 // A frame of a handler has some hundred bytes to a few KiB; 8 of them leave most of a 2 MiB stack.
-pub(crate) const DEPTH_MAX: usize = 8;
+const DEPTH_MAX: usize = 8;
 
 /// What others may know of a thread that runs cells.
 #[derive(Debug, Default)]
@@ -38,6 +38,12 @@ impl Seat {
     /// too many are under way.
     #[inline]
     pub(crate) fn begin(&self, address: usize) -> Option<SeatTurn<'_>> {
+        let depth = self.enter(address)?;
+        Some(SeatTurn { seat: self, depth })
+    }
+
+    #[inline]
+    fn enter(&self, address: usize) -> Option<usize> {
         let depth = self.depth.load(Ordering::Relaxed);
         let frame = self.frames.get(depth)?;
         let turn = self.turns.load(Ordering::Relaxed) + 1;
@@ -45,7 +51,13 @@ impl Seat {
         frame.turn.store(turn, Ordering::Relaxed);
         frame.cell.store(address, Ordering::Release);
         self.depth.store(depth + 1, Ordering::Release);
-        Some(SeatTurn { seat: self, depth })
+        Some(depth)
+    }
+
+    #[inline]
+    fn exit(&self, depth: usize) {
+        self.frames[depth].cell.store(0, Ordering::Release);
+        self.depth.store(depth, Ordering::Release);
     }
 
     /// The innermost cell that runs and the number of its turn.
@@ -94,10 +106,36 @@ pub(crate) struct SeatTurn<'a> {
 
 impl Drop for SeatTurn<'_> {
     fn drop(&mut self) {
-        self.seat.frames[self.depth].cell.store(0, Ordering::Release);
-        self.seat.depth.store(self.depth, Ordering::Release);
+        self.seat.exit(self.depth);
     }
 }
+
+/// A turn within the place of this thread.
+pub(crate) struct InnerTurn {
+    depth: usize,
+}
+
+impl InnerTurn {
+    /// Begins a turn of the cell at `address` if this thread works for the pool at `pool`: within
+    /// another turn, or between two. An error when it works for nobody.
+    pub(crate) fn begin(pool: usize, address: usize) -> Result<Option<Self>, Unseated> {
+        let begun = with_place(|place| {
+            let depth = if place.pool == pool { place.seat.enter(address) } else { None };
+            depth.map(|depth| Self { depth })
+        });
+        begun.ok_or(Unseated)
+    }
+}
+
+impl Drop for InnerTurn {
+    fn drop(&mut self) {
+        // Whoever sat down within the turn has got up again: the place is the one of `begin`.
+        with_place(|place| place.seat.exit(self.depth));
+    }
+}
+
+/// The thread has no place.
+pub(crate) struct Unseated;
 
 /// The seat of the current thread, and what it runs cells for.
 pub(crate) struct Place {

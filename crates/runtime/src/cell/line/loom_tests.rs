@@ -33,7 +33,7 @@ impl Mailbox {
         let mut popped = Vec::new();
         loop {
             match self.user.pop() {
-                Popped::Message { message, .. } => popped.push(message),
+                Popped::Message(message) => popped.push(message),
                 Popped::Writing => thread::yield_now(),
                 Popped::Empty => match self.user.park() {
                     Parked::Mail => thread::yield_now(),
@@ -125,7 +125,7 @@ impl Mailbox {
     fn consume_some(&self) -> Vec<u32> {
         let mut popped = Vec::new();
         for _ in 0..2 {
-            while let Popped::Message { message, .. } = self.user.pop() {
+            while let Popped::Message(message) = self.user.pop() {
                 popped.push(message);
             }
             self.line.admit(&self.lanes());

@@ -26,7 +26,7 @@ fn pop_n(queue: &Queue<u32>, n: usize) -> Vec<u32> {
     let mut popped = Vec::new();
     while popped.len() < n {
         match queue.pop() {
-            Popped::Message { message, .. } => popped.push(message),
+            Popped::Message(message) => popped.push(message),
             Popped::Empty | Popped::Writing => thread::yield_now(),
         }
     }
@@ -35,7 +35,7 @@ fn pop_n(queue: &Queue<u32>, n: usize) -> Vec<u32> {
 
 fn rest(queue: &Queue<u32>) -> Vec<u32> {
     let mut popped = Vec::new();
-    while let Popped::Message { message, .. } = queue.pop() {
+    while let Popped::Message(message) = queue.pop() {
         popped.push(message);
     }
     popped
@@ -148,32 +148,6 @@ fn loom_push_against_close_is_accepted_or_given_back() {
 }
 
 #[test]
-fn loom_a_waiting_sender_finds_room_or_is_reported() {
-    model(|| {
-        let queue = Arc::new(Queue::new());
-        assert!(queue.push(0, 1, Turn::Newcomer).is_ok());
-        let other = queue.clone();
-        let waiter = thread::spawn(move || {
-            other.mark_waiters(true);
-            other.push(1, 1, Turn::Waiter).is_ok()
-        });
-        let Popped::Message { waiters: at_pop, .. } = queue.pop() else {
-            unreachable!("one message was queued before")
-        };
-        // As a life does: back to the mail if there is some, asleep otherwise.
-        let at_park = loop {
-            match (queue.park(), queue.pop()) {
-                (Parked::Asleep { waiters }, _) => break waiters,
-                (Parked::Mail, Popped::Message { .. }) => break true,
-                (Parked::Mail, _) => thread::yield_now(),
-            }
-        };
-        let found_room = waiter.join().unwrap();
-        assert!(at_pop || at_park || found_room, "a sender sleeps beside an empty queue");
-    });
-}
-
-#[test]
 fn loom_evicting_sender_against_consumer_take_each_message_once() {
     model(|| {
         let queue = Arc::new(Queue::new());
@@ -191,7 +165,7 @@ fn loom_evicting_sender_against_consumer_take_each_message_once() {
 
 fn rest_of_one(queue: &Queue<u32>) -> Option<u32> {
     match queue.pop() {
-        Popped::Message { message, .. } => Some(message),
+        Popped::Message(message) => Some(message),
         Popped::Empty | Popped::Writing => None,
     }
 }

@@ -54,7 +54,7 @@ proptest! {
                     let expected = list.pop_front();
                     popped += u64::from(expected.is_some());
                     let got = match queue.pop() {
-                        Popped::Message { message, .. } => Some(message),
+                        Popped::Message(message) => Some(message),
                         Popped::Empty => None,
                         Popped::Writing => return Err(TestCaseError::fail("nobody writes")),
                     };
@@ -105,7 +105,7 @@ fn many_producers_lose_nothing_and_keep_their_order() {
     let mut n_popped = 0;
     while n_popped < PRODUCERS * EACH {
         match queue.pop() {
-            Popped::Message { message: (producer, n), .. } => {
+            Popped::Message((producer, n)) => {
                 let expected = &mut next[usize::try_from(producer).unwrap()];
                 assert_eq!(n, *expected, "producer {producer}");
                 *expected += 1;
@@ -128,7 +128,7 @@ fn dropping_a_queue_drops_its_messages() {
     for _ in 0..100 {
         queue.push(message.clone(), usize::MAX, Turn::Newcomer).unwrap();
     }
-    assert!(matches!(queue.pop(), Popped::Message { .. }));
+    assert!(matches!(queue.pop(), Popped::Message(_)));
     drop(queue);
     assert_eq!(Arc::strong_count(&message), 1);
 }
