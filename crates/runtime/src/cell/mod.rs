@@ -242,7 +242,7 @@ where
             header.owner.started(header.key, incarnation, Start::Ignored);
             return;
         }
-        header.system.emit(EventKind::AgentExited {
+        header.system.emit(|| EventKind::AgentExited {
             agent: header.id.clone(),
             incarnation,
             reason: reason.clone(),

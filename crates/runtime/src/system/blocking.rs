@@ -62,7 +62,7 @@ pub(super) async fn watch_threads(core: Weak<Core>, interval: Duration) {
                 let address = std::ptr::from_ref(header).addr();
                 if stuck.iter().any(|turn| turn.0 == address) && !header.is_protected() {
                     header.mark_suspected();
-                    system.emit(EventKind::AgentBlocks { agent: header.id.clone() });
+                    system.emit(|| EventKind::AgentBlocks { agent: header.id.clone() });
                 }
             }
             system.core.pool.relieve(&stuck);

@@ -347,12 +347,14 @@ impl SystemRef {
     /// Watches all events from now on.
     #[must_use]
     pub fn events(&self) -> Events {
-        self.core.events.watch()
+        let (events, relay) = self.core.events.watch();
+        self.run_relay(relay);
+        events
     }
 
     /// Publishes an event of your own.
     pub fn publish(&self, event: impl CustomEvent) {
-        self.emit(EventKind::Custom(Arc::new(event)));
+        self.emit(|| EventKind::Custom(Arc::new(event)));
     }
 
     /// Dead letters so far, by reason.
@@ -385,19 +387,26 @@ impl SystemRef {
         &self.core.driver
     }
 
+    fn run_relay(&self, relay: Option<impl Future<Output = ()> + Send + 'static>) {
+        if let Some(relay) = relay {
+            self.core.jobs.spawn(&self.core.runtime, relay);
+        }
+    }
+
     pub(crate) fn next_seed(&self) -> u64 {
         // An odd step visits every seed once (splitmix64's).
         self.core.seeds.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed)
     }
 
-    pub(crate) fn emit(&self, kind: EventKind) {
-        self.core.events.emit(self.core.clock.now(), self.core.clock.unix_ms(), kind);
+    /// Publishes what `kind` makes, which is not called when nobody watches.
+    pub(crate) fn emit(&self, kind: impl FnOnce() -> EventKind) {
+        self.core.events.emit(&*self.core.clock, kind);
     }
 
     pub(crate) fn dead_letter(&self, letter: DeadLetter) {
         let letter = Arc::new(letter);
         self.core.dead.record(letter.clone());
-        self.emit(EventKind::DeadLetter(letter));
+        self.emit(|| EventKind::DeadLetter(letter));
     }
 
     pub(crate) fn note_solo(&self, solo: &Arc<Solo>) {
@@ -451,7 +460,7 @@ impl SystemRef {
             solo.close();
         }
         self.core.names.end(cell);
-        self.emit(EventKind::AgentEnded { agent: header.id.clone() });
+        self.emit(|| EventKind::AgentEnded { agent: header.id.clone() });
         header.retired();
         header.wake_end_watchers();
     }
