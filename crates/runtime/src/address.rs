@@ -256,7 +256,7 @@ impl AnyAddr {
     /// # Errors
     /// [`SendError`] gives the envelope back.
     pub fn deliver(&self, envelope: Envelope) -> Result<(), SendError<Envelope>> {
-        crate::envelope_agent::deliver(&self.cell, envelope)
+        crate::envelope_agent::deliver(self.cell.clone(), envelope)
     }
 
     /// As [`Addr::stop`].

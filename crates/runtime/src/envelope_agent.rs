@@ -183,7 +183,7 @@ pub(crate) fn lane_of(envelope: &Envelope) -> Lane {
 
 /// Hands an envelope to a cell: what belongs to the system lane never waits behind mail (M3).
 pub(crate) fn deliver(
-    cell: &Arc<dyn AnyCell>,
+    cell: Arc<dyn AnyCell>,
     envelope: Envelope,
 ) -> Result<(), SendError<Envelope>> {
     let header = cell.header();
@@ -197,15 +197,15 @@ pub(crate) fn deliver(
                 Ok(())
             })?;
             header.raise(control::MAIL);
-            cell.clone().wake();
+            cell.wake();
             Ok(())
         }
         MessageType::Shutdown if header.is_alive() => {
-            request_shutdown(cell.clone());
+            request_shutdown(cell);
             Ok(())
         }
         MessageType::Heartbeat | MessageType::Shutdown => Err(SendError::Closed(envelope)),
-        _ => cell.clone().deliver(envelope),
+        _ => cell.deliver(envelope),
     }
 }
 

@@ -88,7 +88,6 @@ impl<T: Clone + Send + Sync + 'static> Source<T> {
     /// Who reads it under a lock, changes what the lock guards, and publishes the change before
     /// unlocking, leaves no watcher out: who watches first and then reads under the lock either sees
     /// the change, or has locked before it, and then the bit is seen here.
-    #[cfg(test)]
     pub(crate) fn is_watched(&self) -> bool {
         self.shared.word.load(Ordering::Relaxed) & WATCHED != 0
     }

@@ -57,10 +57,11 @@ pub(super) async fn watch_threads(core: Weak<Core>, interval: Duration) {
         let now: Vec<_> = system.seats().iter().filter_map(|seat| seat.current()).collect();
         let stuck: Vec<_> = now.iter().copied().filter(|turn| before.contains(turn)).collect();
         if !stuck.is_empty() {
-            for cell in system.core.names.list() {
+            let address = |cell: &Arc<dyn AnyCell>| std::ptr::from_ref(cell.header()).addr();
+            let is_stuck = |cell: &Arc<_>| stuck.iter().any(|turn| turn.0 == address(cell));
+            for cell in system.core.names.select(is_stuck) {
                 let header = cell.header();
-                let address = std::ptr::from_ref(header).addr();
-                if stuck.iter().any(|turn| turn.0 == address) && !header.is_protected() {
+                if !header.is_protected() {
                     header.mark_suspected();
                     system.emit(|| EventKind::AgentBlocks { agent: header.id.clone() });
                 }

@@ -1,6 +1,7 @@
 //! A system: everything that agents share, and nothing that outlives it.
 
 mod blocking;
+mod by_name;
 mod options;
 
 use std::collections::BTreeMap;
@@ -21,18 +22,15 @@ use tokio::runtime::Handle;
 pub use self::options::Options;
 use crate::address::{Addr, AnyAddr, request_kill, request_shutdown};
 use crate::agent::Agent;
+use crate::cell::AnyCell;
 use crate::cell::dispatch::Dispatch;
 use crate::cell::header::control;
-use crate::cell::mailbox::{Lane, Mail, Mailbox};
-use crate::cell::queue::Refused;
-use crate::cell::{self, AnyCell};
 use crate::dead_letter::{DeadLetter, DeadLetters, Reason};
 use crate::envelope_agent;
 use crate::error::{SendError, StartError};
 use crate::jobs::Jobs;
 use crate::observe::{CustomEvent, EventKind, Events, Observer};
 use crate::pool::Pool;
-use crate::pool::seat;
 use crate::pool::solo::Solo;
 use crate::registry::{Names, RegistryChanges};
 use crate::root::Root;
@@ -219,7 +217,9 @@ impl SystemRef {
     /// Changes of the registry from now on (G1); a slow watcher is told how many it missed.
     #[must_use]
     pub fn watch_registry(&self) -> RegistryChanges {
-        RegistryChanges::new(self.core.names.watch())
+        let (changes, relay) = self.core.names.watch();
+        self.run_relay(relay);
+        changes
     }
 
     /// Sends a typed message by id.
@@ -227,24 +227,7 @@ impl SystemRef {
     /// # Errors
     /// [`SendError`] gives the message back.
     pub fn tell<M: Send + 'static>(&self, to: &AgentId, message: M) -> Result<(), SendError<M>> {
-        let cell = self.core.names.lookup(to);
-        let Some(cell) = cell else { return Err(SendError::Unknown(message)) };
-        let Some(mailbox) = cell.mailbox_any().downcast_ref::<Mailbox<M>>() else {
-            return Err(SendError::WrongType(message));
-        };
-        if seat::is_fenced() {
-            return Err(SendError::Fenced(message));
-        }
-        let mail = Mail { message, asker: None };
-        match cell::admit(cell.header(), mailbox, Lane::User, mail) {
-            Ok(true) => {
-                cell.clone().wake();
-                Ok(())
-            }
-            Ok(false) => Ok(()),
-            Err(Refused::Full(mail)) => Err(SendError::Full(mail.message)),
-            Err(Refused::Closed(mail)) => Err(SendError::Closed(mail.message)),
-        }
+        by_name::tell(&self.core.names, to, message)
     }
 
     /// An envelope from outside with a fresh id and the present time.
@@ -265,7 +248,8 @@ impl SystemRef {
     /// [`SendError`] gives the envelope back; an unknown id is also recorded as a dead letter.
     pub fn route(&self, envelope: Envelope) -> Result<(), SendError<Envelope>> {
         match self.core.names.lookup(&envelope.to) {
-            Some(cell) => envelope_agent::deliver(&cell, envelope),
+            // Not under the lock: the codec is the agent's own code.
+            Some(cell) => envelope_agent::deliver(cell, envelope),
             None => {
                 self.dead_letter(DeadLetter::of(&envelope.to, &envelope, Reason::Unknown));
                 Err(SendError::Unknown(envelope))
@@ -291,7 +275,7 @@ impl SystemRef {
             let mut copy = envelope.clone();
             copy.id = self.stamp().0;
             copy.to = cell.header().id.clone();
-            match envelope_agent::deliver(&cell, copy) {
+            match envelope_agent::deliver(cell, copy) {
                 Ok(()) => n_accepted += 1,
                 // One that is full, dead or does not understand keeps the others from nothing.
                 Err(error) => {
@@ -317,7 +301,7 @@ impl SystemRef {
             return Err(SendError::Unknown(envelope));
         };
         envelope.to = cell.header().id.clone();
-        envelope_agent::deliver(&cell, envelope)
+        envelope_agent::deliver(cell, envelope)
     }
 
     /// The members of a group or capability, ordered by id (G5).
@@ -467,8 +451,7 @@ impl SystemRef {
 
     /// Agents that the system itself owns.
     fn roots(&self) -> Vec<Arc<dyn AnyCell>> {
-        let cells = self.core.names.list();
-        cells.into_iter().filter(|cell| cell.header().key == crate::root::ROOT_KEY).collect()
+        self.core.names.select(|cell| cell.header().key == crate::root::ROOT_KEY)
     }
 
     fn kill_all(&self) {
