@@ -1,6 +1,7 @@
 use std::sync::atomic::AtomicUsize;
 use std::task::Wake;
 use std::thread;
+use std::time::Duration;
 
 use super::*;
 
@@ -274,7 +275,9 @@ async fn each_of(n_watchers: usize) {
         }
     }
     drop(source);
-    let results: Vec<(u64, u64)> = jobs.join_all().await.into_iter().flatten().collect();
+    let all_done = tokio::time::timeout(Duration::from_secs(60), jobs.join_all()).await;
+    let results = all_done.expect("somebody sleeps on");
+    let results: Vec<(u64, u64)> = results.into_iter().flatten().collect();
     assert_eq!(results.len(), n_watchers);
     assert!(results.iter().all(|(n_seen, n_missed)| n_seen + n_missed == ITEMS));
     assert!(results.iter().any(|(n_seen, _)| *n_seen > 0));

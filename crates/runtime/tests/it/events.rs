@@ -4,6 +4,8 @@ use std::fmt;
 
 use ggml_agent::{CustomEvent, EventKind, Events, System, WatchError};
 
+use crate::support::in_time;
+
 /// The number of its publisher, and a count of its own.
 #[derive(Debug)]
 struct Tick(usize, u64);
@@ -72,7 +74,7 @@ async fn each_of_a_thousand_watchers_sees_every_event_or_is_told_how_many_it_mis
     let system = System::new();
     let watching: tokio::task::JoinSet<_> = (0..1_000).map(|_| read(system.events())).collect();
     publish_all(system);
-    for (n_seen, n_missed) in watching.join_all().await {
+    for (n_seen, n_missed) in in_time(watching.join_all()).await {
         assert_eq!(n_seen + n_missed, PUBLISHERS as u64 * TICKS);
     }
 }
@@ -98,5 +100,7 @@ async fn numbers_go_on_without_gaps_while_nobody_watches_and_when_somebody_comes
     drop(two);
     publish_all(system);
     let total = PUBLISHERS as u64 * TICKS;
-    assert!(comers.join_all().await.into_iter().all(|(seen, missed)| seen + missed == total));
+    assert!(
+        in_time(comers.join_all()).await.into_iter().all(|(seen, missed)| seen + missed == total)
+    );
 }
