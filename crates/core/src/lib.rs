@@ -1,7 +1,7 @@
 //! The rules of `ggml-agent` as pure state machines: events and a time go in, commands come out.
 //!
-//! Not here: clocks, async, I/O, randomness that was not passed in, iteration over hash maps, `unsafe`.
-//! Those live in the drivers (`ggml-agent` on tokio, the simulator in tests).
+//! Not here: clocks, async, I/O, randomness that was not passed in, orders that a hash decides and a
+//! user could see, `unsafe`. Those live in the drivers (`ggml-agent` on tokio, the simulator in tests).
 //!
 //! Reading order: [`id`], [`exit`], [`envelope`], then [`supervise`]; [`breaker`], [`retry`]
 //! and [`guard`] (both together) stand by themselves.

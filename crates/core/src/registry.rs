@@ -1,54 +1,120 @@
 //! Who is registered under which id, in which groups, and who gets a broadcast. Holds G1 to G6 (rules).
 //!
-//! A value, not a static (G6): two systems hold two registries. Every mutating call answers with the
-//! [`Change`]s that it made, in order, so that a driver can publish them to watchers. Lookups are
-//! `O(log n)` in an ordered map, because every listing must have one order.
+//! Values, not statics (G6): two systems hold two of each. [`Registry`] knows who has which id,
+//! [`Groups`] who is in which group. They are two values so that a driver can hold many registries,
+//! each for some of the ids ([`Key::shard`]), and one set of groups behind a lock of its own, for
+//! which the registry asks only when an agent has tags. Every mutating call tells the [`Change`]s that
+//! it makes, in order, to [`Changes`].
+//!
+//! Nothing depends on the order of hashes: every listing is in the order of ids.
 
+mod change;
+mod error;
+mod groups;
+mod key;
+mod table;
 mod tag;
-mod tags;
 
-use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::DerefMut;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::envelope::Envelope;
 use crate::id::AgentId;
-use crate::limits::{AGENTS_MAX, TAGS_PER_AGENT_MAX};
-use tags::Tags;
+use crate::limits::AGENTS_MAX;
+use table::{Place, Table};
 
+pub use change::{Change, Changes};
+pub use error::{JoinError, RegisterError, UnknownAgent};
+pub use groups::Groups;
+pub use key::Key;
 pub use tag::{ParseTagNameError, Tag, TagName};
 
-/// Agents by id, each with a handle `H` by which it is reached.
+/// What can be registered: a handle that knows the id of its agent, so that the registry need not.
+pub trait Named: Clone {
+    /// The id. Always the same one.
+    fn id(&self) -> &AgentId;
+
+    /// Whether both are handles of one agent, and of one stay of it under its id.
+    fn is(&self, other: &Self) -> bool;
+}
+
+/// Agents by id, each with a handle by which it is reached.
+///
+/// A handle stands for one stay of an agent under its id, over all its incarnations. Calls about an
+/// agent carry its handle, so news about an earlier agent of the same id, however late, cannot hit a
+/// later one.
 ///
 /// # Example
 /// ```
-/// use ggml_agent_core::registry::{Registry, Tag};
-/// let mut registry = Registry::new();
+/// use std::sync::Arc;
+/// use ggml_agent_core::AgentId;
+/// use ggml_agent_core::registry::{Groups, Named, Registry, Tag};
+///
+/// #[derive(Clone)]
+/// struct Writer(Arc<AgentId>);
+///
+/// impl Named for Writer {
+///     fn id(&self) -> &AgentId {
+///         &self.0
+///     }
+///
+///     fn is(&self, other: &Self) -> bool {
+///         Arc::ptr_eq(&self.0, &other.0)
+///     }
+/// }
+///
+/// let (mut registry, mut groups) = (Registry::new(), Groups::new());
 /// let writers = Tag::group("writers")?;
 /// for name in ["ada", "bob"] {
-///     let id = name.parse()?;
-///     let (registration, _change) = registry.register(&id, name.len())?;
-///     registry.join(&id, registration, &writers)?;
+///     let writer = Writer(Arc::new(name.parse()?));
+///     registry.register(writer.id(), writer.clone(), &mut ())?;
+///     registry.join(writer.id(), &writer, || &mut groups, &writers, &mut ())?;
 /// }
 /// let mut turns = String::new();
 /// for _ in 0..3 {
-///     turns += registry.pick(&writers).expect("has members").id.as_str();
+///     turns += groups.pick(&writers).expect("has members").id().as_str();
 /// }
 /// assert_eq!(turns, "adabobada");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone)]
 pub struct Registry<H> {
-    agents: BTreeMap<AgentId, Seat<H>>,
-    tags: Tags,
-    n_registrations: u64,
-    agents_max: usize,
+    agents: Table<H>,
+    places: Arc<Places>,
 }
 
-#[derive(Clone)]
-struct Seat<H> {
-    handle: H,
-    state: AgentState,
-    registration: Registration,
+/// How many agents there may be in all registries that share this, and how many there are.
+#[derive(Debug)]
+pub struct Places {
+    n_taken: AtomicUsize,
+    n_max: usize,
+}
+
+impl Places {
+    /// Places for `n_max` agents.
+    #[must_use]
+    pub const fn new(n_max: usize) -> Self {
+        Self { n_taken: AtomicUsize::new(0), n_max }
+    }
+
+    /// How many are taken.
+    #[must_use]
+    pub fn n_taken(&self) -> usize {
+        self.n_taken.load(Ordering::Relaxed)
+    }
+
+    /// Whether there was one more.
+    fn take(&self) -> bool {
+        // A count that guards no other memory; one more than allowed is never reached, so that a
+        // refusal needs no way back that others could see.
+        let more = |n_taken| (n_taken < self.n_max).then_some(n_taken + 1);
+        self.n_taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    fn give_back(&self) {
+        self.n_taken.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What a registered agent is doing, as far as its id is concerned.
@@ -69,15 +135,7 @@ impl fmt::Display for AgentState {
     }
 }
 
-/// One stay of an agent under its id, over all its incarnations.
-///
-/// Says which agent is meant when an id was freed and taken again: news about the earlier one, however
-/// late, cannot hit the later one. Unique within one registry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Registration(u64);
-
 /// A registered agent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Entry<'a, H> {
     /// Its id.
@@ -86,138 +144,121 @@ pub struct Entry<'a, H> {
     pub handle: &'a H,
     /// What it is doing.
     pub state: AgentState,
-    /// Which stay under the id it is.
-    pub registration: Registration,
 }
 
-/// What came of removing an agent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Removed<H> {
-    /// Its handle.
-    pub handle: H,
-    /// `Left` for each of its tags, then `Ended`.
-    pub changes: Vec<Change>,
-}
-
-/// A change of a registry, for watchers (G1).
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Change {
-    /// The agent is registered, and live.
-    Registered {
-        /// The agent.
-        id: AgentId,
-    },
-    /// Its incarnation ended, and another will follow.
-    Restarting {
-        /// The agent.
-        id: AgentId,
-    },
-    /// Its next incarnation runs.
-    Restarted {
-        /// The agent.
-        id: AgentId,
-    },
-    /// The agent has ended; its id is free.
-    Ended {
-        /// The agent.
-        id: AgentId,
-    },
-    /// The agent carries a tag from now on.
-    Joined {
-        /// The agent.
-        id: AgentId,
-        /// The tag.
-        tag: Tag,
-    },
-    /// The agent does not carry the tag any more.
-    Left {
-        /// The agent.
-        id: AgentId,
-        /// The tag.
-        tag: Tag,
-    },
-}
-
-impl<H> Registry<H> {
+impl<H: Named> Registry<H> {
     /// An empty registry for at most [`AGENTS_MAX`] agents.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_agents_max(AGENTS_MAX)
+        Self::sharing(Arc::new(Places::new(AGENTS_MAX)))
     }
 
-    /// An empty registry for at most `agents_max` agents.
+    /// An empty registry whose agents take `places`, which it may share with others.
     #[must_use]
-    pub fn with_agents_max(agents_max: usize) -> Self {
-        Self { agents: BTreeMap::new(), tags: Tags::default(), n_registrations: 0, agents_max }
+    pub const fn sharing(places: Arc<Places>) -> Self {
+        Self { agents: Table::new(), places }
     }
 
-    /// Registers a live agent. Holds G1 and G2: an id is free unless its agent lives or restarts.
+    /// Registers a live agent under its id, which is `key`'s. Holds G1 and G2: an id is free unless
+    /// its agent lives or restarts.
     ///
     /// # Errors
     /// - [`RegisterError::Taken`]: choose another id, or wait for the agent's end.
     /// - [`RegisterError::Full`]: retry when agents have ended.
-    pub fn register(
+    pub fn register<'k>(
         &mut self,
-        id: &AgentId,
+        key: impl Into<Key<'k>>,
         handle: H,
-    ) -> Result<(Registration, Change), RegisterError> {
-        if let Some(seat) = self.agents.get(id) {
-            return Err(RegisterError::Taken { id: id.clone(), state: seat.state });
+        changes: &mut impl Changes,
+    ) -> Result<(), RegisterError> {
+        let key = key.into();
+        debug_assert_eq!(key.id(), handle.id(), "an agent is registered under its own id");
+        if let Some(place) = self.agents.find(key) {
+            let state = self.agents.state(place);
+            return Err(RegisterError::Taken { id: key.id().clone(), state });
         }
-        if self.agents.len() >= self.agents_max {
-            return Err(RegisterError::Full { agents_max: self.agents_max });
+        if !self.places.take() {
+            return Err(RegisterError::Full { agents_max: self.places.n_max });
         }
-        self.n_registrations += 1;
-        let registration = Registration(self.n_registrations);
-        self.agents.insert(id.clone(), Seat { handle, state: AgentState::Live, registration });
-        Ok((registration, Change::Registered { id: id.clone() }))
+        self.agents.insert(key, handle);
+        changes.tell(|| Change::Registered { id: key.id().clone() });
+        Ok(())
     }
 
     /// The agent's incarnation has ended and another follows: its tags go with it (M13), its id stays (G2).
     ///
     /// The changes are `Left` for each tag, then `Restarting`; none when it has ended already, or when a
-    /// restart failed and is tried again. The next incarnation joins again.
-    #[must_use = "watchers wait for the changes"]
-    pub fn restarting(&mut self, id: &AgentId, registration: Registration) -> Vec<Change> {
-        let Some(seat) = self.seat_mut(id, registration) else { return Vec::new() };
-        let before = std::mem::replace(&mut seat.state, AgentState::Restarting);
-        let mut changes = self.leave_all(id);
-        if before == AgentState::Live {
-            changes.push(Change::Restarting { id: id.clone() });
+    /// restart failed and is tried again. The next incarnation joins again. As everywhere, `groups` is
+    /// asked for only if there is something in them to change.
+    pub fn restarting<'k, G: DerefMut<Target = Groups<H>>>(
+        &mut self,
+        key: impl Into<Key<'k>>,
+        handle: &H,
+        groups: impl FnOnce() -> G,
+        changes: &mut impl Changes,
+    ) {
+        let key = key.into();
+        let Some(place) = self.place_of(key, handle) else { return };
+        self.leave_all(key, place, groups, changes);
+        if self.agents.set_state(place, AgentState::Restarting) == AgentState::Live {
+            changes.tell(|| Change::Restarting { id: key.id().clone() });
         }
-        changes
     }
 
-    /// The next incarnation of a restarting agent runs. `None` when nothing changes by that.
-    #[must_use = "watchers wait for the change"]
-    pub fn restarted(&mut self, id: &AgentId, registration: Registration) -> Option<Change> {
-        let seat = self.seat_mut(id, registration)?;
-        let before = std::mem::replace(&mut seat.state, AgentState::Live);
-        (before == AgentState::Restarting).then(|| Change::Restarted { id: id.clone() })
+    /// The next incarnation of a restarting agent runs. Whether the agent is registered; there is a
+    /// change only if it was restarting.
+    pub fn restarted<'k, G: DerefMut<Target = Groups<H>>>(
+        &mut self,
+        key: impl Into<Key<'k>>,
+        handle: &H,
+        groups: impl FnOnce() -> G,
+        changes: &mut impl Changes,
+    ) -> bool {
+        let key = key.into();
+        let Some(place) = self.place_of(key, handle) else { return false };
+        if self.agents.set_state(place, AgentState::Live) == AgentState::Restarting {
+            // It may have joined a group for its next incarnation.
+            if self.agents.is_tagged(place) {
+                groups().set_state(key.id(), AgentState::Live);
+            }
+            changes.tell(|| Change::Restarted { id: key.id().clone() });
+        }
+        true
     }
 
     /// The agent has ended for good: its tags go, its id is free (G2). `None` when it was gone already.
-    #[must_use = "watchers wait for the changes"]
-    pub fn ended(&mut self, id: &AgentId, registration: Registration) -> Option<Removed<H>> {
-        self.seat_mut(id, registration)?;
-        self.unregister(id)
+    ///
+    /// The changes are `Left` for each tag, then `Ended`.
+    pub fn ended<'k, G: DerefMut<Target = Groups<H>>>(
+        &mut self,
+        key: impl Into<Key<'k>>,
+        handle: &H,
+        groups: impl FnOnce() -> G,
+        changes: &mut impl Changes,
+    ) -> Option<H> {
+        let key = key.into();
+        let place = self.place_of(key, handle)?;
+        Some(self.take_out(key, place, groups, changes))
     }
 
-    /// Takes whoever has this id out of the registry (G1). `None` when nobody has it.
-    #[must_use = "watchers wait for the changes"]
-    pub fn unregister(&mut self, id: &AgentId) -> Option<Removed<H>> {
-        let seat = self.agents.remove(id)?;
-        let mut changes = self.leave_all(id);
-        changes.push(Change::Ended { id: id.clone() });
-        Some(Removed { handle: seat.handle, changes })
+    /// Takes whoever has this id out of the registry (G1), as [`Registry::ended`] does. `None` when
+    /// nobody has it.
+    pub fn unregister<'k, G: DerefMut<Target = Groups<H>>>(
+        &mut self,
+        key: impl Into<Key<'k>>,
+        groups: impl FnOnce() -> G,
+        changes: &mut impl Changes,
+    ) -> Option<H> {
+        let key = key.into();
+        let place = self.agents.find(key)?;
+        Some(self.take_out(key, place, groups, changes))
     }
 
     /// Who has this id (G1).
     #[must_use]
-    pub fn lookup(&self, id: &AgentId) -> Option<Entry<'_, H>> {
-        self.agents.get_key_value(id).map(entry)
+    pub fn lookup<'k>(&self, key: impl Into<Key<'k>>) -> Option<Entry<'_, H>> {
+        let place = self.agents.find(key.into())?;
+        Some(entry((self.agents.handle(place), self.agents.state(place))))
     }
 
     /// The handle of the agent that gets this envelope. Holds G3 (the rule): restarting agents get mail.
@@ -225,25 +266,32 @@ impl<H> Registry<H> {
     /// # Errors
     /// [`UnknownAgent`]: tell the sender and record a dead letter.
     pub fn route(&self, envelope: &Envelope) -> Result<&H, UnknownAgent> {
-        let seat = self.agents.get(&envelope.to);
-        seat.map(|seat| &seat.handle).ok_or_else(|| UnknownAgent { id: envelope.to.clone() })
+        let found = self.lookup(&envelope.to).map(|entry| entry.handle);
+        found.ok_or_else(|| UnknownAgent { id: envelope.to.clone() })
     }
 
     /// All registered agents, in the order of their ids (G1).
     pub fn list(&self) -> impl Iterator<Item = Entry<'_, H>> {
+        let mut entries: Vec<_> = self.entries().collect();
+        entries.sort_unstable_by_key(|entry| entry.id);
+        entries.into_iter()
+    }
+
+    /// All registered agents in no order that means anything: to gather what several registries hold.
+    pub fn entries(&self) -> impl Iterator<Item = Entry<'_, H>> {
         self.agents.iter().map(entry)
     }
 
     /// How many agents are registered.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub const fn len(&self) -> usize {
         self.agents.len()
     }
 
     /// Whether nobody is registered.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.agents.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.agents.len() == 0
     }
 
     /// Who gets a broadcast: everybody registered now, except the sender and one more. Holds G4 (the rule).
@@ -252,143 +300,134 @@ impl<H> Registry<H> {
         sender: Option<&'a AgentId>,
         also_except: Option<&'a AgentId>,
     ) -> impl Iterator<Item = Entry<'a, H>> {
-        self.list().filter(move |entry| ![sender, also_except].contains(&Some(entry.id)))
+        self.list().filter(move |entry| is_reached(entry.id, sender, also_except))
     }
 
-    /// Gives the agent a tag (G5), until it leaves, restarts or ends. `None` when it has it already.
+    /// Gives the agent a tag (G5), until it leaves, restarts or ends. False when it has it already.
     ///
     /// # Errors
-    /// - [`JoinError::UnknownAgent`]: it is not registered, or this registration has ended.
+    /// - [`JoinError::UnknownAgent`]: it is not registered any more, or another one is under its id.
     /// - [`JoinError::TooManyTags`]: leave another tag first.
-    pub fn join(
+    pub fn join<'k, G: DerefMut<Target = Groups<H>>>(
         &mut self,
-        id: &AgentId,
-        registration: Registration,
+        key: impl Into<Key<'k>>,
+        handle: &H,
+        groups: impl FnOnce() -> G,
         tag: &Tag,
-    ) -> Result<Option<Change>, JoinError> {
-        if self.seat_mut(id, registration).is_none() {
-            return Err(JoinError::UnknownAgent { id: id.clone() });
+        changes: &mut impl Changes,
+    ) -> Result<bool, JoinError> {
+        let key = key.into();
+        let Some(place) = self.place_of(key, handle) else {
+            return Err(JoinError::UnknownAgent { id: key.id().clone() });
+        };
+        let state = self.agents.state(place);
+        let mut groups = groups();
+        let is_new = groups
+            .add(handle, state, tag)
+            .map_err(|groups::TooManyTags| JoinError::TooManyTags { id: key.id().clone() })?;
+        if is_new {
+            self.agents.set_tagged(place, true);
+            changes.tell(|| Change::Joined { id: key.id().clone(), tag: tag.clone() });
         }
-        if self.tags.n_of_agent(id) >= TAGS_PER_AGENT_MAX
-            && !self.tags.of_agent(id).any(|own| own == tag)
-        {
-            return Err(JoinError::TooManyTags { id: id.clone() });
+        Ok(is_new)
+    }
+
+    /// Takes a tag from the agent. False when it did not have it.
+    pub fn leave<'k, G: DerefMut<Target = Groups<H>>>(
+        &mut self,
+        key: impl Into<Key<'k>>,
+        handle: &H,
+        groups: impl FnOnce() -> G,
+        tag: &Tag,
+        changes: &mut impl Changes,
+    ) -> bool {
+        let key = key.into();
+        let place = self.place_of(key, handle).filter(|place| self.agents.is_tagged(*place));
+        let Some(place) = place else { return false };
+        let mut groups = groups();
+        let had_it = groups.remove(key.id(), tag);
+        if had_it {
+            self.agents.set_tagged(place, groups.tags_of(key.id()).next().is_some());
+            changes.tell(|| Change::Left { id: key.id().clone(), tag: tag.clone() });
         }
-        let is_new = self.tags.add(id, tag);
-        Ok(is_new.then(|| Change::Joined { id: id.clone(), tag: tag.clone() }))
+        had_it
     }
 
-    /// Takes a tag from the agent. `None` when it did not have it.
-    #[must_use = "watchers wait for the change"]
-    pub fn leave(&mut self, id: &AgentId, registration: Registration, tag: &Tag) -> Option<Change> {
-        self.seat_mut(id, registration)?;
-        let had_it = self.tags.remove(id, tag);
-        had_it.then(|| Change::Left { id: id.clone(), tag: tag.clone() })
+    /// Where this very agent stands, unless its id is free or another's.
+    fn place_of(&self, key: Key<'_>, handle: &H) -> Option<Place> {
+        let is_it = |own: &H| own.is(handle);
+        self.agents.find(key).filter(|place| is_it(self.agents.handle(*place)))
     }
 
-    /// All agents with this tag, in the order of their ids (G5).
-    pub fn members<'a>(&'a self, tag: &Tag) -> impl Iterator<Item = Entry<'a, H>> + use<'a, H> {
-        let ids: Vec<&AgentId> = self.tags.members(tag).collect();
-        ids.into_iter().filter_map(|id| self.lookup(id))
+    fn leave_all<G: DerefMut<Target = Groups<H>>>(
+        &mut self,
+        key: Key<'_>,
+        place: Place,
+        groups: impl FnOnce() -> G,
+        changes: &mut impl Changes,
+    ) {
+        if !self.agents.is_tagged(place) {
+            return;
+        }
+        self.agents.set_tagged(place, false);
+        // The groups stay locked until all is told: who sees the agent gone from them can be sure
+        // that watchers hear of it before anything else that happens in them.
+        let mut groups = groups();
+        for tag in groups.remove_all(key.id()) {
+            changes.tell(|| Change::Left { id: key.id().clone(), tag });
+        }
     }
 
-    /// The agent with this tag whose turn it is (G5): round robin over the live ones, and over all when
-    /// each of them restarts. `None` when nobody has the tag.
-    pub fn pick(&mut self, tag: &Tag) -> Option<Entry<'_, H>> {
-        let agents = &self.agents;
-        let is_live =
-            |id: &AgentId| agents.get(id).is_some_and(|seat| seat.state == AgentState::Live);
-        let id = self.tags.pick(tag, is_live)?;
-        self.lookup(&id)
-    }
-
-    /// The tags of an agent, in order.
-    pub fn tags_of(&self, id: &AgentId) -> impl Iterator<Item = &Tag> {
-        self.tags.of_agent(id)
-    }
-
-    fn seat_mut(&mut self, id: &AgentId, registration: Registration) -> Option<&mut Seat<H>> {
-        self.agents.get_mut(id).filter(|seat| seat.registration == registration)
-    }
-
-    fn leave_all(&mut self, id: &AgentId) -> Vec<Change> {
-        let left = |tag| Change::Left { id: id.clone(), tag };
-        self.tags.remove_all(id).into_iter().map(left).collect()
+    fn take_out<G: DerefMut<Target = Groups<H>>>(
+        &mut self,
+        key: Key<'_>,
+        place: Place,
+        groups: impl FnOnce() -> G,
+        changes: &mut impl Changes,
+    ) -> H {
+        self.leave_all(key, place, groups, changes);
+        let handle = self.agents.remove(place);
+        self.places.give_back();
+        changes.tell(|| Change::Ended { id: key.id().clone() });
+        handle
     }
 }
 
-fn entry<'a, H>((id, seat): (&'a AgentId, &'a Seat<H>)) -> Entry<'a, H> {
-    Entry { id, handle: &seat.handle, state: seat.state, registration: seat.registration }
+/// Whether a broadcast reaches the agent of this id. Holds G4 (the rule).
+#[must_use]
+pub fn is_reached(id: &AgentId, sender: Option<&AgentId>, also_except: Option<&AgentId>) -> bool {
+    ![sender, also_except].contains(&Some(id))
 }
 
-impl<H> Default for Registry<H> {
+fn entry<H: Named>((handle, state): (&H, AgentState)) -> Entry<'_, H> {
+    Entry { id: handle.id(), handle, state }
+}
+
+impl<H> Clone for Entry<'_, H> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<H> Copy for Entry<'_, H> {}
+
+impl<H> fmt::Debug for Entry<'_, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Entry").field(self.id).field(&self.state).finish()
+    }
+}
+
+impl<H: Named> Default for Registry<H> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<H> fmt::Debug for Registry<H> {
+impl<H: Named> fmt::Debug for Registry<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let states = self.list().map(|entry| (entry.id, entry.state));
         f.debug_map().entries(states).finish()
     }
-}
-
-/// Why an agent is not registered.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RegisterError {
-    /// The id has an agent that has not ended.
-    #[error(
-        "agent id {id:?} is taken by an agent that is {state}: choose another, or wait for its end"
-    )]
-    Taken {
-        /// The id.
-        id: AgentId,
-        /// What the agent that has it is doing.
-        state: AgentState,
-    },
-    /// The registry has as many agents as it may have.
-    #[error("registry is full with {agents_max} agents")]
-    Full {
-        /// The limit.
-        agents_max: usize,
-    },
-}
-
-impl RegisterError {
-    /// Whether the same call may succeed later without anybody's doing: only when the registry is full.
-    #[must_use]
-    pub const fn is_retryable(&self) -> bool {
-        matches!(self, Self::Full { .. })
-    }
-}
-
-/// Nobody is registered under the id that an envelope is addressed to (G3).
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no agent has the id {id:?}")]
-#[non_exhaustive]
-pub struct UnknownAgent {
-    /// The id.
-    pub id: AgentId,
-}
-
-/// Why an agent did not get a tag.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum JoinError {
-    /// The agent is not registered, or was registered again since.
-    #[error("agent {id:?} is not registered any more")]
-    UnknownAgent {
-        /// The agent.
-        id: AgentId,
-    },
-    /// The agent has as many tags as it may have.
-    #[error("agent {id:?} has {TAGS_PER_AGENT_MAX} tags already: leave one first")]
-    TooManyTags {
-        /// The agent.
-        id: AgentId,
-    },
 }
 
 #[cfg(test)]

@@ -56,8 +56,7 @@ impl<A: Agent> Addr<A> {
     /// # Errors
     /// As [`Addr::tell`].
     pub fn tell_on(&self, lane: Lane, msg: A::Msg) -> Result<(), SendError<A::Msg>> {
-        push(&self.cell, lane, Mail { message: msg, asker: None })
-            .map_err(|error| error.map(|mail| mail.message))
+        push(&self.cell, lane, Mail::new(msg)).map_err(|error| error.map(|mail| mail.message))
     }
 
     /// Sends a message; with [`Overflow::Wait`] it waits for room, first come, first served.
@@ -68,7 +67,7 @@ impl<A: Agent> Addr<A> {
     /// # Cancel safety
     /// Dropping the future drops a message that is still waiting for room; it was not accepted.
     pub async fn send(&self, msg: A::Msg) -> Result<(), SendError<A::Msg>> {
-        let mail = Mail { message: msg, asker: None };
+        let mail = Mail::new(msg);
         push_waiting(&self.cell, Lane::User, mail)
             .await
             .map_err(|error| error.map(|mail| mail.message))
@@ -394,7 +393,7 @@ pub(crate) fn push<M: Send + 'static>(
     cell::send(cell, lane, mail).map_err(refusal)
 }
 
-fn refusal<M>(refused: Refused<Mail<M>>) -> SendError<Mail<M>> {
+pub(crate) fn refusal<M>(refused: Refused<Mail<M>>) -> SendError<Mail<M>> {
     match refused {
         Refused::Full(mail) => SendError::Full(mail),
         Refused::Closed(mail) => SendError::Closed(mail),

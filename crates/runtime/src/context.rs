@@ -267,7 +267,7 @@ impl<A: Agent> Context<A> {
         let header = self.header();
         header.raise(control::STARTED);
         // Before its supervisor hears of it: what follows from the start comes later in the stream.
-        header.system.emit(EventKind::AgentStarted {
+        header.system.emit(|| EventKind::AgentStarted {
             agent: header.id.clone(),
             incarnation: self.incarnation,
         });

@@ -134,7 +134,7 @@ impl Guard {
 
     fn publish(&self, transition: Option<Transition>) {
         if let Some(transition) = transition {
-            self.system.emit(EventKind::Breaker { name: self.name.clone(), transition });
+            self.system.emit(|| EventKind::Breaker { name: self.name.clone(), transition });
         }
     }
 }

@@ -72,6 +72,7 @@ mod dead_letter;
 mod envelope_agent;
 mod observe;
 mod registry;
+mod stream;
 mod system;
 
 mod jobs;

@@ -5,14 +5,15 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use ggml_agent_core::seam::Clock;
 use ggml_agent_core::supervise::Decision;
-use ggml_agent_core::{AgentId, ExitReason, limits};
-use tokio::sync::broadcast;
+use ggml_agent_core::{AgentId, ExitReason};
 
 use crate::dead_letter::DeadLetter;
+use crate::stream::{Source, Watcher};
 
 /// One event.
 #[derive(Debug, Clone)]
@@ -90,33 +91,36 @@ pub trait CustomEvent: fmt::Debug + fmt::Display + Send + Sync + 'static {
 /// The stream's source.
 #[derive(Debug)]
 pub(crate) struct Observer {
-    last: Mutex<u64>,
-    sender: broadcast::Sender<Event>,
+    events: Source<Event>,
 }
 
 impl Observer {
     pub(crate) fn new() -> Self {
-        Self { last: Mutex::new(0), sender: broadcast::channel(limits::EVENT_RING_LEN).0 }
+        Self { events: Source::new() }
     }
 
-    /// Numbers and publishes an event.
-    pub(crate) fn emit(&self, at: Duration, unix_ms: u64, kind: EventKind) {
-        // Number and publish under one lock: the order of the stream is the order of the numbers.
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        *last += 1;
-        // No receiver is no failure: events are for whoever watches.
-        drop(self.sender.send(Event { seq: *last, at, unix_ms, kind }));
+    /// Numbers and publishes an event. Without a watcher it is only counted: neither made nor dated.
+    pub(crate) fn emit(&self, clock: &dyn Clock, kind: impl FnOnce() -> EventKind) {
+        if self.events.pass() {
+            return;
+        }
+        // Before the stream is locked, because kind and clock may be of others.
+        let (at, unix_ms, kind) = (clock.now(), clock.unix_ms(), kind());
+        self.events.push(|seq| Event { seq, at, unix_ms, kind });
+        self.events.wake();
     }
 
-    pub(crate) fn watch(&self) -> Events {
-        Events { receiver: self.sender.subscribe() }
+    /// A watcher, and its relay if that must be run: see [`Source::watch`].
+    pub(crate) fn watch(&self) -> (Events, Option<impl Future<Output = ()> + Send + use<>>) {
+        let (watcher, relay) = self.events.watch();
+        (Events { watcher }, relay)
     }
 }
 
 /// A watcher's end of the stream.
 #[derive(Debug)]
 pub struct Events {
-    receiver: broadcast::Receiver<Event>,
+    watcher: Watcher<Event>,
 }
 
 /// Why [`Events::next`] has no event.
@@ -139,10 +143,7 @@ impl Events {
     /// # Cancel safety
     /// No event is lost when the future is dropped.
     pub async fn next(&mut self) -> Result<Event, WatchError> {
-        self.receiver.recv().await.map_err(|error| match error {
-            broadcast::error::RecvError::Lagged(n) => WatchError::Missed(n),
-            broadcast::error::RecvError::Closed => WatchError::Ended,
-        })
+        self.watcher.next().await
     }
 
     /// The next event if it is there already.
@@ -150,12 +151,7 @@ impl Events {
     /// # Errors
     /// [`WatchError`].
     pub fn try_next(&mut self) -> Result<Option<Event>, WatchError> {
-        match self.receiver.try_recv() {
-            Ok(event) => Ok(Some(event)),
-            Err(broadcast::error::TryRecvError::Empty) => Ok(None),
-            Err(broadcast::error::TryRecvError::Lagged(n)) => Err(WatchError::Missed(n)),
-            Err(broadcast::error::TryRecvError::Closed) => Err(WatchError::Ended),
-        }
+        self.watcher.try_next()
     }
 
     /// Waits for the first event that `wanted` maps to a value.

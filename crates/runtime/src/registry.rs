@@ -1,84 +1,196 @@
 //! Drives [`ggml_agent_core::registry`]: who is reachable under which id, in which groups.
+//!
+//! The ids are spread over shards by their hashes, each a registry behind a lock of its own; the
+//! groups have one lock. What is said about an agent is decided under the lock of its shard, the
+//! tags included, so for one agent all calls have one order: an incarnation that is paused has left
+//! its groups before the next one, which must pass the same shard, can begin (M13).
+//!
+//! Locks are taken in this order, and given back before anything else happens: shards by their
+//! numbers (more than one only to read), then the groups, then the stream of changes. No code of
+//! others runs under them.
 
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use ggml_agent_core::AgentId;
-use ggml_agent_core::limits;
-use ggml_agent_core::registry::{Change, JoinError, RegisterError, Registration, Registry, Tag};
-use tokio::sync::broadcast;
+use ggml_agent_core::limits::AGENTS_MAX;
+use ggml_agent_core::registry::{
+    Change, Changes, Groups, JoinError, Key, Named, Places, RegisterError, Registry, Tag,
+    is_reached,
+};
 
 use crate::cell::handle::CellRef;
 use crate::observe::WatchError;
+use crate::stream::{Source, Watcher};
 
 type Handle = CellRef;
 
+/// Two to the power of this are the shards: 32 x 128 B = 4 KiB per system, and with 16 threads that
+/// register at once a third of them meets another one.
+const SHARD_BITS: u32 = 5;
+
+impl Named for CellRef {
+    fn id(&self) -> &AgentId {
+        &self.header().id
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        self == other
+    }
+}
+
 /// The names of a system. Read by every message that is sent by name, written by starts and ends.
 pub(crate) struct Names {
-    rules: RwLock<Registry<Handle>>,
-    /// Published in the order of the changes.
-    changes: Mutex<broadcast::Sender<Change>>,
+    shards: Box<[Shard]>,
+    /// Of those agents only that have tags.
+    groups: RwLock<Groups<CellRef>>,
+    /// Published under the lock of the shard, so in the order of the changes for each agent; one
+    /// order for all.
+    changes: Source<Change>,
+}
+
+/// Two cache lines, so that neighbours do not meet (and the prefetcher does not join them).
+#[repr(align(128))]
+struct Shard(RwLock<Registry<CellRef>>);
+
+impl Shard {
+    fn read(&self) -> RwLockReadGuard<'_, Registry<CellRef>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Registry<CellRef>> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Publishes changes if somebody watches. They are heard of when this is dropped: after the locks.
+struct Told<'a> {
+    changes: &'a Source<Change>,
+    has_told: bool,
+}
+
+impl Changes for Told<'_> {
+    fn tell(&mut self, change: impl FnOnce() -> Change) {
+        // Looked up under the lock of the shard: see `Source::is_watched`.
+        if self.changes.is_watched() {
+            self.changes.push(|_| change());
+            self.has_told = true;
+        }
+    }
+}
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        if self.has_told {
+            self.changes.wake();
+        }
+    }
 }
 
 impl Names {
     pub(crate) fn new() -> Self {
-        let changes = Mutex::new(broadcast::channel(limits::EVENT_RING_LEN).0);
-        Self { rules: RwLock::new(Registry::new()), changes }
+        Self::with_agents_max(AGENTS_MAX)
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Registry<Handle>> {
-        self.rules.read().unwrap_or_else(PoisonError::into_inner)
+    fn with_agents_max(agents_max: usize) -> Self {
+        let places = Arc::new(Places::new(agents_max));
+        let shard = |_| Shard(RwLock::new(Registry::sharing(places.clone())));
+        Self {
+            shards: (0..1 << SHARD_BITS).map(shard).collect(),
+            groups: RwLock::new(Groups::new()),
+            changes: Source::new(),
+        }
     }
 
-    /// Changes the registry, and publishes the changes before anybody else changes it.
+    fn shard(&self, key: Key<'_>) -> &Shard {
+        &self.shards[key.shard(SHARD_BITS)]
+    }
+
+    fn groups(&self) -> RwLockWriteGuard<'_, Groups<CellRef>> {
+        self.groups.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn groups_read(&self) -> RwLockReadGuard<'_, Groups<CellRef>> {
+        self.groups.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Works on the shard of `cell`. What changes is heard of after its lock.
     fn change<R>(
         &self,
-        f: impl FnOnce(&mut RwLockWriteGuard<'_, Registry<Handle>>) -> (R, Vec<Change>),
+        cell: &Handle,
+        f: impl FnOnce(&mut Registry<CellRef>, Key<'_>, &mut Told<'_>) -> R,
     ) -> R {
-        let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
-        let (result, changes) = f(&mut rules);
-        let sender = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-        for change in changes {
-            // Nobody watching is no failure.
-            drop(sender.send(change));
-        }
-        result
+        let key = Key::from(cell.id());
+        let mut told = Told { changes: &self.changes, has_told: false };
+        // Dropped first, as the later one.
+        let mut shard = self.shard(key).write();
+        f(&mut shard, key, &mut told)
     }
 
     /// Makes `cell` reachable: new, or again after a restart (G1, G2).
     pub(crate) fn begin(&self, cell: &Handle) -> Result<(), RegisterError> {
-        let id = &cell.header().id;
-        self.change(|rules| match registration(rules, cell) {
-            Some(registration) => (Ok(()), rules.restarted(id, registration).into_iter().collect()),
-            None => match rules.register(id, cell.clone()) {
-                Ok((_, change)) => (Ok(()), vec![change]),
-                Err(error) => (Err(error), Vec::new()),
-            },
+        self.change(cell, |shard, key, told| {
+            if shard.restarted(key, cell, || self.groups(), told) {
+                return Ok(());
+            }
+            shard.register(key, cell.clone(), told)
         })
     }
 
     /// The incarnation is over: its groups are left, its id stays taken (G2, M13).
     pub(crate) fn pause(&self, cell: &Handle) {
-        self.change(|rules| match registration(rules, cell) {
-            Some(registration) => ((), rules.restarting(&cell.header().id, registration)),
-            None => ((), Vec::new()),
+        self.change(cell, |shard, key, told| {
+            shard.restarting(key, cell, || self.groups(), told);
         });
     }
 
     /// The agent is gone: its id is free.
     pub(crate) fn end(&self, cell: &Handle) {
-        self.change(|rules| {
-            let ended = registration(rules, cell)
-                .and_then(|registration| rules.ended(&cell.header().id, registration));
-            ((), ended.map(|ended| ended.changes).unwrap_or_default())
-        });
+        // What comes back is not the last reference: the caller has one.
+        drop(self.change(cell, |shard, key, told| shard.ended(key, cell, || self.groups(), told)));
+    }
+
+    /// Works on the agent of this id under its shard's lock: `f` must be short, and neither call the
+    /// registry nor run code of others (handlers, destructors of messages, wakers, a dispatch).
+    ///
+    /// `f` takes what is given; it comes back when nobody has the id.
+    pub(crate) fn with_given<V, R>(
+        &self,
+        id: &AgentId,
+        given: V,
+        f: impl FnOnce(&Handle, V) -> R,
+    ) -> Result<R, V> {
+        let key = Key::from(id);
+        match self.shard(key).read().lookup(key) {
+            Some(entry) => Ok(f(entry.handle, given)),
+            None => Err(given),
+        }
+    }
+
+    /// As [`Names::with_given`], with nothing given.
+    pub(crate) fn with<R>(&self, id: &AgentId, f: impl FnOnce(&Handle) -> R) -> Option<R> {
+        self.with_given(id, (), |handle, ()| f(handle)).ok()
     }
 
     pub(crate) fn lookup(&self, id: &AgentId) -> Option<Handle> {
-        self.read().lookup(id).map(|entry| entry.handle.clone())
+        self.with(id, Handle::clone)
     }
 
     pub(crate) fn list(&self) -> Vec<Handle> {
-        self.read().list().map(|entry| entry.handle.clone()).collect()
+        self.select(|_| true)
+    }
+
+    /// Those of all agents that are wanted, as they are at one moment, in the order of their ids.
+    pub(crate) fn select(&self, is_wanted: impl Fn(&Handle) -> bool) -> Vec<Handle> {
+        let mut cells: Vec<(u128, Handle)> = {
+            // All at once: one that came before another is not left out when the other is in.
+            let shards: Vec<_> = self.shards.iter().map(Shard::read).collect();
+            let handles = shards.iter().flat_map(|shard| shard.entries().map(|entry| entry.handle));
+            let wanted = handles.filter(|handle| is_wanted(handle));
+            wanted.map(|handle| (prefix(handle.id()), handle.clone())).collect()
+        };
+        // Most pairs are told apart without a look at two cells.
+        cells.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.id().cmp(b.1.id())));
+        cells.into_iter().map(|(_, cell)| cell).collect()
     }
 
     pub(crate) fn broadcast(
@@ -86,61 +198,55 @@ impl Names {
         sender: Option<&AgentId>,
         also_except: Option<&AgentId>,
     ) -> Vec<Handle> {
-        self.read().broadcast(sender, also_except).map(|entry| entry.handle.clone()).collect()
+        self.select(|cell| is_reached(cell.id(), sender, also_except))
     }
 
     pub(crate) fn join(&self, cell: &Handle, tag: &Tag) -> Result<(), JoinError> {
-        let id = &cell.header().id;
-        self.change(|rules| match registration(rules, cell) {
-            None => (Err(JoinError::UnknownAgent { id: id.clone() }), Vec::new()),
-            Some(registration) => match rules.join(id, registration, tag) {
-                Ok(change) => (Ok(()), change.into_iter().collect()),
-                Err(error) => (Err(error), Vec::new()),
-            },
+        self.change(cell, |shard, key, told| {
+            shard.join(key, cell, || self.groups(), tag, told).map(|_is_new| ())
         })
     }
 
     pub(crate) fn leave(&self, cell: &Handle, tag: &Tag) {
-        self.change(|rules| match registration(rules, cell) {
-            None => ((), Vec::new()),
-            Some(registration) => {
-                let change = rules.leave(&cell.header().id, registration, tag);
-                ((), change.into_iter().collect())
-            }
+        self.change(cell, |shard, key, told| {
+            shard.leave(key, cell, || self.groups(), tag, told);
         });
     }
 
     pub(crate) fn members(&self, tag: &Tag) -> Vec<Handle> {
-        self.read().members(tag).map(|entry| entry.handle.clone()).collect()
+        self.groups_read().members(tag).cloned().collect()
     }
 
     /// One living member, in turn.
     pub(crate) fn pick(&self, tag: &Tag) -> Option<Handle> {
-        self.change(|rules| (rules.pick(tag).map(|entry| entry.handle.clone()), Vec::new()))
+        self.groups().pick(tag).cloned()
     }
 
-    pub(crate) fn watch(&self) -> broadcast::Receiver<Change> {
-        self.changes.lock().unwrap_or_else(PoisonError::into_inner).subscribe()
+    /// A watcher, and its relay if that must be run: see [`Source::watch`].
+    pub(crate) fn watch(
+        &self,
+    ) -> (RegistryChanges, Option<impl Future<Output = ()> + Send + use<>>) {
+        let (watcher, relay) = self.changes.watch();
+        (RegistryChanges { watcher }, relay)
     }
 }
 
-/// The registration of this very cell, if its id is not another's.
-fn registration(rules: &Registry<Handle>, cell: &Handle) -> Option<Registration> {
-    let entry = rules.lookup(&cell.header().id)?;
-    (entry.handle == cell).then_some(entry.registration)
+/// The first bytes of an id, in the order of ids as far as they go.
+fn prefix(id: &AgentId) -> u128 {
+    let mut first = [0; size_of::<u128>()];
+    let id = id.as_str().as_bytes();
+    let len = id.len().min(first.len());
+    first[..len].copy_from_slice(&id[..len]);
+    u128::from_be_bytes(first)
 }
 
 /// Changes of the registry, in order.
 #[derive(Debug)]
 pub struct RegistryChanges {
-    receiver: broadcast::Receiver<Change>,
+    watcher: Watcher<Change>,
 }
 
 impl RegistryChanges {
-    pub(crate) fn new(receiver: broadcast::Receiver<Change>) -> Self {
-        Self { receiver }
-    }
-
     /// The next change.
     ///
     /// # Errors
@@ -149,9 +255,9 @@ impl RegistryChanges {
     /// # Cancel safety
     /// No change is lost when the future is dropped.
     pub async fn next(&mut self) -> Result<Change, WatchError> {
-        self.receiver.recv().await.map_err(|error| match error {
-            broadcast::error::RecvError::Lagged(n) => WatchError::Missed(n),
-            broadcast::error::RecvError::Closed => WatchError::Ended,
-        })
+        self.watcher.next().await
     }
 }
+
+#[cfg(test)]
+mod tests;

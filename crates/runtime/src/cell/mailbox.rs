@@ -77,6 +77,14 @@ pub(crate) struct Mail<M> {
     pub(crate) asker: Option<MailSide>,
 }
 
+impl<M> Mail<M> {
+    /// A message that nobody waits for.
+    #[inline]
+    pub(crate) fn new(message: M) -> Self {
+        Self { message, asker: None }
+    }
+}
+
 /// The next message, found and not yet taken: take it at once.
 pub(crate) struct Next<'a, M> {
     claimed: Claimed<'a, Mail<M>>,

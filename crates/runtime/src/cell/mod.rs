@@ -284,7 +284,7 @@ where
             report_start(this, incarnation, Start::Ignored);
             return;
         }
-        header.system.emit(EventKind::AgentExited {
+        header.system.emit(|| EventKind::AgentExited {
             agent: header.id.clone(),
             incarnation,
             reason: reason.clone(),

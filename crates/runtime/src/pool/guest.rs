@@ -59,7 +59,8 @@ impl Pool {
     }
 
     fn run_as_guest(self: &Arc<Self>, cell: &CellRef) -> bool {
-        let known = GUEST.take().filter(|guest| std::ptr::eq(guest.pool.as_ptr(), &raw const **self));
+        let known =
+            GUEST.take().filter(|guest| std::ptr::eq(guest.pool.as_ptr(), &raw const **self));
         let mut guest = known.unwrap_or_else(|| self.welcome());
         let ran = seat::sit(&mut guest.place, || {
             let turn = InnerTurn::begin(self.address(), cell.address());

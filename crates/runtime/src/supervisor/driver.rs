@@ -245,7 +245,7 @@ impl SupervisorAgent {
             Command::Answer { call, answer } => self.answer(call, answer, ctx),
             Command::Observe(decision) => {
                 ctx.system()
-                    .emit(EventKind::Supervision { supervisor: ctx.id().clone(), decision });
+                    .emit(|| EventKind::Supervision { supervisor: ctx.id().clone(), decision });
             }
             Command::Ready => self.ready = true,
             Command::StartFailed { child, reason } => {

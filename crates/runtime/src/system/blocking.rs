@@ -59,18 +59,15 @@ pub(super) async fn watch_threads(core: Weak<Core>, interval: Duration) {
         let now: Vec<_> = system.seats().iter().filter_map(|seat| seat.current()).collect();
         let stuck: Vec<_> = now.iter().copied().filter(|turn| before.contains(turn)).collect();
         if !stuck.is_empty() {
-            for cell in system.core.names.list() {
+            let is_stuck = |cell: &CellRef| stuck.iter().any(|turn| turn.0 == cell.address());
+            for cell in system.core.names.select(is_stuck) {
                 let header = cell.header();
-                let address = cell.address();
-                if !stuck.iter().any(|turn| turn.0 == address) {
-                    continue;
-                }
                 pace::note_blocked(header);
                 // The handler cannot: senders may wait beside room that it has made.
                 cell.admit_waiters();
                 if !header.is_protected() {
                     header.mark_suspected();
-                    system.emit(EventKind::AgentBlocks { agent: header.id.clone() });
+                    system.emit(|| EventKind::AgentBlocks { agent: header.id.clone() });
                 }
             }
             system.core.pool.relieve(&stuck);

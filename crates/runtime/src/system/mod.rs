@@ -1,6 +1,7 @@
 //! A system: everything that agents share, and nothing that outlives it.
 
 mod blocking;
+mod by_name;
 mod options;
 
 use std::collections::BTreeMap;
@@ -19,12 +20,11 @@ use ggml_agent_core::seam::Clock;
 use tokio::runtime::Handle;
 
 pub use self::options::Options;
-use crate::address::{Addr, AnyAddr, push, request_kill, request_shutdown};
+use crate::address::{Addr, AnyAddr, request_kill, request_shutdown};
 use crate::agent::Agent;
 use crate::cell::dispatch::Dispatch;
 use crate::cell::handle::CellRef;
 use crate::cell::header::control;
-use crate::cell::mailbox::{Lane, Mail};
 use crate::dead_letter::{DeadLetter, DeadLetters, Reason};
 use crate::envelope_agent;
 use crate::error::{SendError, StartError};
@@ -216,7 +216,9 @@ impl SystemRef {
     /// Changes of the registry from now on (G1); a slow watcher is told how many it missed.
     #[must_use]
     pub fn watch_registry(&self) -> RegistryChanges {
-        RegistryChanges::new(self.core.names.watch())
+        let (changes, relay) = self.core.names.watch();
+        self.run_relay(relay);
+        changes
     }
 
     /// Sends a typed message by id.
@@ -224,13 +226,7 @@ impl SystemRef {
     /// # Errors
     /// [`SendError`] gives the message back.
     pub fn tell<M: Send + 'static>(&self, to: &AgentId, message: M) -> Result<(), SendError<M>> {
-        let cell = self.core.names.lookup(to);
-        let Some(cell) = cell else { return Err(SendError::Unknown(message)) };
-        let Some(cell) = cell.typed::<M>() else {
-            return Err(SendError::WrongType(message));
-        };
-        push(cell, Lane::User, Mail { message, asker: None })
-            .map_err(|error| error.map(|mail| mail.message))
+        by_name::tell(&self.core.names, to, message)
     }
 
     /// An envelope from outside with a fresh id and the present time.
@@ -251,6 +247,7 @@ impl SystemRef {
     /// [`SendError`] gives the envelope back; an unknown id is also recorded as a dead letter.
     pub fn route(&self, envelope: Envelope) -> Result<(), SendError<Envelope>> {
         match self.core.names.lookup(&envelope.to) {
+            // Not under the lock: the codec is the agent's own code.
             Some(cell) => envelope_agent::deliver(&cell, envelope),
             None => {
                 self.dead_letter(DeadLetter::of(&envelope.to, &envelope, Reason::Unknown));
@@ -333,12 +330,14 @@ impl SystemRef {
     /// Watches all events from now on.
     #[must_use]
     pub fn events(&self) -> Events {
-        self.core.events.watch()
+        let (events, relay) = self.core.events.watch();
+        self.run_relay(relay);
+        events
     }
 
     /// Publishes an event of your own.
     pub fn publish(&self, event: impl CustomEvent) {
-        self.emit(EventKind::Custom(Arc::new(event)));
+        self.emit(|| EventKind::Custom(Arc::new(event)));
     }
 
     /// Dead letters so far, by reason.
@@ -384,19 +383,26 @@ impl SystemRef {
         }
     }
 
+    fn run_relay(&self, relay: Option<impl Future<Output = ()> + Send + 'static>) {
+        if let Some(relay) = relay {
+            self.core.jobs.spawn(&self.core.runtime, relay);
+        }
+    }
+
     pub(crate) fn next_seed(&self) -> u64 {
         // An odd step visits every seed once (splitmix64's).
         self.core.seeds.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed)
     }
 
-    pub(crate) fn emit(&self, kind: EventKind) {
-        self.core.events.emit(self.core.clock.now(), self.core.clock.unix_ms(), kind);
+    /// Publishes what `kind` makes, which is not called when nobody watches.
+    pub(crate) fn emit(&self, kind: impl FnOnce() -> EventKind) {
+        self.core.events.emit(&*self.core.clock, kind);
     }
 
     pub(crate) fn dead_letter(&self, letter: DeadLetter) {
         let letter = Arc::new(letter);
         self.core.dead.record(letter.clone());
-        self.emit(EventKind::DeadLetter(letter));
+        self.emit(|| EventKind::DeadLetter(letter));
     }
 
     pub(crate) fn note_solo(&self, solo: &Arc<Solo>) {
@@ -450,15 +456,14 @@ impl SystemRef {
             solo.close();
         }
         self.core.names.end(cell);
-        self.emit(EventKind::AgentEnded { agent: header.id.clone() });
+        self.emit(|| EventKind::AgentEnded { agent: header.id.clone() });
         header.retired();
         header.wake_end_watchers();
     }
 
     /// Agents that the system itself owns.
     fn roots(&self) -> Vec<CellRef> {
-        let cells = self.core.names.list();
-        cells.into_iter().filter(|cell| cell.header().key == root::ROOT_KEY).collect()
+        self.core.names.select(|cell| cell.header().key == root::ROOT_KEY)
     }
 
     fn kill_all(&self) {

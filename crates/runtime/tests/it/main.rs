@@ -11,6 +11,7 @@ mod support;
 mod agents;
 mod crash;
 mod envelopes;
+mod events;
 mod guard;
 mod ledger;
 mod registry;

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use ggml_agent::core::registry::{Change, JoinError};
 use ggml_agent::{
-    Bytes, ChildSpec, Envelope, EnvelopeAgent, EnvelopeContext, Enveloped, Handlers,
-    MailboxOptions, MessageType, Overflow, Reason, Report, SendError, StartError, Supervisor,
-    System, Tag,
+    Agent, Bytes, ChildSpec, Context, Envelope, EnvelopeAgent, EnvelopeContext, Enveloped,
+    Handlers, MailboxOptions, MessageType, Overflow, Reason, Report, SendError, StartError,
+    Supervisor, System, SystemRef, Tag,
 };
 
 use crate::stage::{Act, Msg, OnStart, Stage, Watch, act, find, gate, incarnations, secs};
@@ -144,6 +144,46 @@ async fn g01_changes_can_be_watched() {
             Change::Ended { id },
         ]
     );
+}
+
+/// Its last moment is a call of the registry.
+struct Clinging(SystemRef);
+
+impl Drop for Clinging {
+    fn drop(&mut self) {
+        drop(self.0.lookup_any("hoarder"));
+        // The same shard, to be written this time.
+        let tag = Tag::group("left behind").unwrap();
+        self.0.join(&"hoarder".parse().unwrap(), &tag).unwrap();
+    }
+}
+
+/// Takes one message and keeps it for ever.
+struct Hoarder;
+
+impl Agent for Hoarder {
+    type Msg = Clinging;
+    type Error = Report;
+
+    async fn handle(&mut self, _: Clinging, _: &mut Context<Self>) -> Result<(), Report> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn g01_a_displaced_message_may_call_the_registry_when_it_is_dropped() {
+    let system = System::new();
+    for overflow in [Overflow::DropOldest, Overflow::DropNewest] {
+        let options = MailboxOptions { len_max: 1, overflow };
+        let hoarder = ChildSpec::new("hoarder", || Hoarder).mailbox(options);
+        let hoarder = system.start(hoarder).await.unwrap();
+        for _ in 0..3 {
+            system.tell(hoarder.id(), Clinging((*system).clone())).unwrap();
+        }
+        assert_eq!(ids(&system, &Tag::group("left behind").unwrap()), ["hoarder"]);
+        hoarder.kill();
+        hoarder.ended().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
