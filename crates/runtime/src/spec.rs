@@ -1,7 +1,7 @@
 //! What to start and how: an agent's factory with its supervision, mailbox and placement.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ggml_agent_core::registry::Tag;
@@ -19,7 +19,7 @@ use crate::error::StartError;
 use crate::placement::Placement;
 use crate::system::SystemRef;
 
-type Factory<A> = Arc<Mutex<dyn FnMut() -> A + Send>>;
+type Factory<A> = Box<dyn FnMut() -> A + Send>;
 
 /// How to start an agent, and what its supervisor does when it ends. Plain data and a factory.
 ///
@@ -80,7 +80,7 @@ impl<A: Agent> ChildSpec<A> {
             placement: Placement::default(),
             tags: Vec::new(),
         };
-        Self { id: AgentId::new(id), rules, factory: Arc::new(Mutex::new(factory)) }
+        Self { id: AgentId::new(id), rules, factory: Box::new(factory) }
     }
 
     /// When it is restarted: [`Restart::Permanent`] by default (S5 to S7).
@@ -193,9 +193,9 @@ impl<A: Agent> ChildSpec<A> {
         let restarts = supervised && restart != Restart::Temporary;
         let (driver, solo) = placement.driver(system, &id);
         let header = Header::new(id, system.clone(), driver, owner, key, restarts).with(tags, solo);
-        let factory = self.factory;
+        let mut factory = self.factory;
         Arc::new(Cell::<A, _, _>::new(header, Mailbox::new(mailbox), move |context| {
-            let agent = (factory.lock().unwrap_or_else(PoisonError::into_inner))();
+            let agent = factory();
             life::live(agent, context)
         }))
     }
