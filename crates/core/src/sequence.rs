@@ -34,7 +34,8 @@ struct Entry<T> {
     value: Option<T>,
 }
 
-/// From this length on the array grows by a quarter, not to twice its length.
+/// From this length on the array grows by an eighth, not to twice its length: what is reserved and
+/// not used is memory too, and an array of that size is moved by its pages.
 const LARGE: usize = 4_096;
 
 impl<T> Sequence<T> {
@@ -51,7 +52,7 @@ impl<T> Sequence<T> {
     pub fn push(&mut self, key: u64, value: T) {
         assert!(self.entries.last().is_none_or(|last| last.key < key), "keys of a sequence grow");
         if self.entries.len() == self.entries.capacity() && self.entries.len() >= LARGE {
-            self.entries.reserve_exact(self.entries.len() / 4);
+            self.entries.reserve_exact(self.entries.len() / 8);
         }
         self.entries.push(Entry { key, value: Some(value) });
     }
