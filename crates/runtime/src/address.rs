@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -10,10 +11,11 @@ use ggml_agent_core::envelope::Envelope;
 use ggml_agent_core::{AgentId, ExitReason};
 
 use crate::agent::Agent;
+use crate::cell;
+use crate::cell::handle::{CellRef, TypedRef};
 use crate::cell::header::control;
 use crate::cell::mailbox::{Lane, Mail, Overflow};
 use crate::cell::queue::Refused;
-use crate::cell::{self, AnyCell, MsgCell};
 use crate::error::{AskError, SendError};
 use crate::pool::seat;
 use crate::reply::{Reply, Unanswered};
@@ -26,11 +28,11 @@ pub const ASK_DEADLINE_DEFAULT: Duration = Duration::from_secs(5);
 ///
 /// Delivery is at most once: what is accepted is handled once or becomes a dead letter (M7).
 pub struct Addr<A: Agent> {
-    cell: Arc<dyn MsgCell<A::Msg>>,
+    cell: TypedRef<A::Msg>,
 }
 
 impl<A: Agent> Addr<A> {
-    pub(crate) fn from_cell(cell: Arc<dyn MsgCell<A::Msg>>) -> Self {
+    pub(crate) fn from_cell(cell: TypedRef<A::Msg>) -> Self {
         Self { cell }
     }
 
@@ -95,35 +97,59 @@ impl<A: Agent> Addr<A> {
         deadline: Duration,
         question: impl FnOnce(Reply<T>) -> A::Msg,
     ) -> Result<T, AskError> {
-        let (reply, answer) = Reply::pair();
-        let mail = Mail { message: question(reply), asker: Some(answer.asker()) };
+        let (reply, mut answer, asker) = Reply::open();
+        let mail = Mail { message: question(reply), asker: Some(asker) };
+        let refused = match self.pose(mail) {
+            Ok(()) => None,
+            Err(SendError::Full(mail)) => Some(mail),
+            Err(SendError::Fenced(_)) => return Err(AskError::Fenced),
+            Err(_) => return Err(AskError::Ended),
+        };
+        // The answer may be there already; then no timer was needed.
+        if refused.is_none()
+            && let Poll::Ready(Ok(value)) = poll_once(&mut answer).await
+        {
+            return Ok(value);
+        }
         let answered = async {
-            push_waiting(&self.cell, Lane::User, mail).await.map_err(|error| match error {
-                SendError::Full(_) => AskError::Full,
-                SendError::Fenced(_) => AskError::Fenced,
-                _ => AskError::Ended,
-            })?;
+            if let Some(mail) = refused {
+                wait_for_room(&self.cell, Lane::User, mail).await.map_err(|error| match error {
+                    SendError::Full(_) => AskError::Full,
+                    _ => AskError::Ended,
+                })?;
+            }
             match answer.await {
                 Ok(value) => Ok(value),
-                Err(unanswered) => Err(verdict(self.cell.clone(), unanswered).await),
+                Err(unanswered) => Err(verdict(self.cell.untyped(), unanswered).await),
             }
         };
         time::within(deadline, answered).await.unwrap_or(Err(AskError::Deadline(deadline)))
     }
 
+    /// Queues a question; an agent at rest may handle it here and now.
+    fn pose(&self, mail: Mail<A::Msg>) -> Result<(), SendError<Mail<A::Msg>>> {
+        if seat::is_fenced() {
+            return Err(SendError::Fenced(mail));
+        }
+        if cell::admit(&self.cell, Lane::User, mail).map_err(refusal)? {
+            self.cell.header().system.run_or_wake(self.cell.untyped());
+        }
+        Ok(())
+    }
+
     /// Lets it handle what is queued, then end (M10). New messages are refused from now on.
     pub fn stop(&self) {
-        request_stop(self.cell.clone());
+        request_stop(self.cell.untyped());
     }
 
     /// Lets it finish the current message, then end (M10). What is queued becomes dead letters.
     pub fn shutdown(&self) {
-        request_shutdown(self.cell.clone());
+        request_shutdown(self.cell.untyped());
     }
 
     /// Drops its handler at the next await point (M10). A handler that never awaits is fenced.
     pub fn kill(&self) {
-        request_kill(self.cell.clone());
+        request_kill(self.cell.untyped());
     }
 
     /// Whether an incarnation is alive now.
@@ -147,18 +173,18 @@ impl<A: Agent> Addr<A> {
     /// What became of the messages that this agent accepted, at this instant.
     #[must_use]
     pub fn ledger(&self) -> Ledger {
-        ledger(&*self.cell)
+        ledger(self.cell.untyped())
     }
 
     /// Waits until the agent is gone for good, and says how its last incarnation ended.
     pub async fn ended(&self) -> ExitReason {
-        ended(&*self.cell).await
+        ended(self.cell.untyped()).await
     }
 
     /// Calls `f` once, when the current incarnation ends, before the next one starts; at once, with
     /// false, if none is alive.
     pub fn on_exit(&self, f: impl FnOnce(&AgentId, u64, &ExitReason) + Send + 'static) -> bool {
-        on_exit(&*self.cell, f)
+        on_exit(self.cell.untyped(), f)
     }
 
     /// The same agent for those who know only a message type that converts into its own.
@@ -181,10 +207,10 @@ impl<A: Agent> Addr<A> {
     /// The same agent without its type.
     #[must_use]
     pub fn untyped(&self) -> AnyAddr {
-        AnyAddr { cell: self.cell.clone() }
+        AnyAddr { cell: self.cell.untyped().clone() }
     }
 
-    pub(crate) fn cell(&self) -> &Arc<dyn MsgCell<A::Msg>> {
+    pub(crate) fn cell(&self) -> &TypedRef<A::Msg> {
         &self.cell
     }
 }
@@ -240,7 +266,7 @@ impl<M> fmt::Debug for Recipient<M> {
 /// An agent of any type: takes envelopes.
 #[derive(Clone)]
 pub struct AnyAddr {
-    pub(crate) cell: Arc<dyn AnyCell>,
+    pub(crate) cell: CellRef,
 }
 
 impl AnyAddr {
@@ -261,17 +287,17 @@ impl AnyAddr {
 
     /// As [`Addr::stop`].
     pub fn stop(&self) {
-        request_stop(self.cell.clone());
+        request_stop(&self.cell);
     }
 
     /// As [`Addr::shutdown`].
     pub fn shutdown(&self) {
-        request_shutdown(self.cell.clone());
+        request_shutdown(&self.cell);
     }
 
     /// As [`Addr::kill`].
     pub fn kill(&self) {
-        request_kill(self.cell.clone());
+        request_kill(&self.cell);
     }
 
     /// Whether an incarnation is alive now.
@@ -295,23 +321,23 @@ impl AnyAddr {
     /// What became of the messages that this agent accepted, at this instant.
     #[must_use]
     pub fn ledger(&self) -> Ledger {
-        ledger(&*self.cell)
+        ledger(&self.cell)
     }
 
     /// As [`Addr::on_exit`].
     pub fn on_exit(&self, f: impl FnOnce(&AgentId, u64, &ExitReason) + Send + 'static) -> bool {
-        on_exit(&*self.cell, f)
+        on_exit(&self.cell, f)
     }
 
     /// As [`Addr::ended`].
     pub async fn ended(&self) -> ExitReason {
-        ended(&*self.cell).await
+        ended(&self.cell).await
     }
 
     /// The typed address, if the agent is an `A`.
     #[must_use]
     pub fn typed<A: Agent>(&self) -> Option<Addr<A>> {
-        self.cell.clone().address_any().downcast::<Addr<A>>().ok().map(|addr| *addr)
+        self.cell.boxed_addr().downcast::<Addr<A>>().ok().map(|addr| *addr)
     }
 }
 
@@ -343,86 +369,105 @@ impl Ledger {
     }
 }
 
-fn ledger(cell: &dyn AnyCell) -> Ledger {
+fn ledger(cell: &CellRef) -> Ledger {
     use std::sync::atomic::Ordering;
     let header = cell.header();
     let (pushed, popped) = cell.totals();
-    let turned_away = header.turned_away.load(Ordering::Acquire) as u64;
+    let turned_away = header.if_cold(|cold| cold.turned_away).unwrap_or(0);
     Ledger {
         accepted: pushed + turned_away,
         handled: header.steps().div_ceil(2),
-        dead: header.dead.load(Ordering::Acquire) as u64,
+        dead: header.dead.load(Ordering::Acquire),
         queued: pushed - popped,
     }
 }
 
 /// Admits mail without waiting.
 pub(crate) fn push<M: Send + 'static>(
-    cell: &Arc<dyn MsgCell<M>>,
+    cell: &TypedRef<M>,
     lane: Lane,
     mail: Mail<M>,
 ) -> Result<(), SendError<Mail<M>>> {
     if seat::is_fenced() {
         return Err(SendError::Fenced(mail));
     }
-    cell::send(cell, lane, mail).map_err(|refused| match refused {
+    cell::send(cell, lane, mail).map_err(refusal)
+}
+
+fn refusal<M>(refused: Refused<Mail<M>>) -> SendError<Mail<M>> {
+    match refused {
         Refused::Full(mail) => SendError::Full(mail),
         Refused::Closed(mail) => SendError::Closed(mail),
-    })
+    }
 }
 
 /// Admits mail, waiting for room where the policy says so.
 pub(crate) async fn push_waiting<M: Send + 'static>(
-    cell: &Arc<dyn MsgCell<M>>,
+    cell: &TypedRef<M>,
     lane: Lane,
     mail: Mail<M>,
 ) -> Result<(), SendError<Mail<M>>> {
-    let mail = match push(cell, lane, mail) {
-        Err(SendError::Full(mail)) => mail,
-        other => return other,
-    };
-    let Overflow::Wait(deadline) = cell.mailbox().options.overflow else {
-        return Err(SendError::Full(mail));
-    };
-    let Ok(ticket) = cell.mailbox().join_waiters() else { return Err(SendError::Full(mail)) };
-    let place = Place { cell, ticket };
-    let mut mail = Some(mail);
-    let admitted = time::within(
-        deadline,
-        poll_fn(|cx| place.cell.mailbox().poll_waiter(ticket, lane, &mut mail, cx)),
-    )
-    .await;
-    drop(place);
-    match admitted {
-        Some(Ok(pushed)) => {
-            if pushed.wake {
-                cell.wake_ref(cell);
-            }
-            Ok(())
-        }
-        Some(Err(Refused::Closed(mail))) => Err(SendError::Closed(mail)),
-        Some(Err(Refused::Full(mail))) => Err(SendError::Full(mail)),
-        None => {
-            Err(SendError::Full(mail.take().expect("invariant: still ours, it was not queued")))
-        }
+    match push(cell, lane, mail) {
+        Err(SendError::Full(mail)) => wait_for_room(cell, lane, mail).await,
+        other => other,
     }
 }
 
-/// A place in the line of waiting senders; given up on success, deadline and cancellation alike.
+/// Admits mail that found no room, if the policy says that it waits for some.
+async fn wait_for_room<M: Send + 'static>(
+    cell: &TypedRef<M>,
+    lane: Lane,
+    mail: Mail<M>,
+) -> Result<(), SendError<Mail<M>>> {
+    let Overflow::Wait(deadline) = cell.mailbox().options().overflow else {
+        return Err(SendError::Full(mail));
+    };
+    let (ticket, wake) = cell.mailbox().join_waiters(lane, mail).map_err(SendError::Full)?;
+    if wake {
+        cell.untyped().wake();
+    }
+    let mut place = Place { cell, ticket: Some(ticket) };
+    let waits = poll_fn(|cx| cell.mailbox().poll_waiter(ticket, cx));
+    match time::within(deadline, waits).await {
+        Some(admitted) => {
+            place.ticket = None;
+            admitted.map_err(SendError::Closed)
+        }
+        // It may have been admitted in the last moment.
+        None => place.leave().map_or(Ok(()), |mail| Err(SendError::Full(mail))),
+    }
+}
+
+/// A place in the line of waiting senders; given up on deadline and cancellation alike.
 struct Place<'a, M> {
-    cell: &'a Arc<dyn MsgCell<M>>,
-    ticket: u64,
+    cell: &'a TypedRef<M>,
+    ticket: Option<u64>,
+}
+
+impl<M> Place<'_, M> {
+    fn leave(&mut self) -> Option<Mail<M>> {
+        let (mail, wake) = self.cell.mailbox().leave_waiters(self.ticket.take()?);
+        if wake {
+            self.cell.untyped().wake();
+        }
+        mail
+    }
 }
 
 impl<M> Drop for Place<'_, M> {
     fn drop(&mut self) {
-        self.cell.mailbox().leave_waiters(self.ticket);
+        drop(self.leave());
     }
+}
+
+/// One poll, with the waker of the caller.
+async fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    poll_fn(|cx| Poll::Ready(Pin::new(&mut *future).poll(cx))).await
 }
 
 /// Why a question has no answer, once the step that dropped its reply is over: only then is it known
 /// whether the handler failed (M12).
-async fn verdict(cell: Arc<dyn AnyCell>, unanswered: Unanswered) -> AskError {
+async fn verdict(cell: &CellRef, unanswered: Unanswered) -> AskError {
     let header = cell.header();
     let Some((incarnation, step)) = unanswered.begun else {
         return if header.is_retired() || !header.is_alive() {
@@ -438,7 +483,7 @@ async fn verdict(cell: Arc<dyn AnyCell>, unanswered: Unanswered) -> AskError {
         }
         header.watch_step(cx.waker());
         // The turn that follows this note sees the request, or the step was over before it.
-        cell.clone().wake();
+        cell.wake();
         if header.steps() == step { Poll::Pending } else { Poll::Ready(()) }
     })
     .await;
@@ -451,31 +496,28 @@ async fn verdict(cell: Arc<dyn AnyCell>, unanswered: Unanswered) -> AskError {
     }
 }
 
-pub(crate) fn request_stop(cell: Arc<dyn AnyCell>) {
+pub(crate) fn request_stop(cell: &CellRef) {
     cell.close();
     cell.header().raise(control::STOP | control::DISCARD);
     cell.wake();
 }
 
-pub(crate) fn request_shutdown(cell: Arc<dyn AnyCell>) {
+pub(crate) fn request_shutdown(cell: &CellRef) {
     cell.header().raise(control::SHUTDOWN | control::DISCARD);
     cell.wake();
 }
 
-pub(crate) fn request_kill(cell: Arc<dyn AnyCell>) {
+pub(crate) fn request_kill(cell: &CellRef) {
     cell.header().raise(control::KILL);
-    let running = cell.header().running_turn();
+    let running = cell.header().schedule.running();
     if let Some(turn) = running {
         // It may be about to come back, or hold its thread for ever.
-        cell.header().system.fence_later(&cell, turn);
+        cell.header().system.fence_later(cell, turn);
     }
     cell.wake();
 }
 
-fn on_exit(
-    cell: &dyn AnyCell,
-    f: impl FnOnce(&AgentId, u64, &ExitReason) + Send + 'static,
-) -> bool {
+fn on_exit(cell: &CellRef, f: impl FnOnce(&AgentId, u64, &ExitReason) + Send + 'static) -> bool {
     let header = cell.header();
     let id = header.id.clone();
     header.with_cold(|cold| {
@@ -488,7 +530,7 @@ fn on_exit(
     })
 }
 
-fn ended(cell: &dyn AnyCell) -> impl Future<Output = ExitReason> + '_ {
+fn ended(cell: &CellRef) -> impl Future<Output = ExitReason> + '_ {
     let header = cell.header();
     poll_fn(move |cx| {
         header.watch_end(cx.waker());

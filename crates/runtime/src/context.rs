@@ -15,7 +15,8 @@ use tokio::task::AbortHandle;
 
 use crate::address::Addr;
 use crate::agent::Agent;
-use crate::cell::MsgCell;
+use crate::cell;
+use crate::cell::handle::TypedRef;
 use crate::cell::header::{Header, Start, control};
 use crate::cell::mailbox::{Lane, Mail, Taken};
 use crate::dead_letter::{DeadLetter, Reason};
@@ -30,7 +31,7 @@ use crate::time;
 /// Timers, jobs and group memberships made through it end with the incarnation, before the next one
 /// starts (M13).
 pub struct Context<A: Agent> {
-    cell: Arc<dyn MsgCell<A::Msg>>,
+    cell: TypedRef<A::Msg>,
     incarnation: u64,
     stop: Option<ExitReason>,
     ignored: bool,
@@ -53,7 +54,7 @@ pub(crate) enum Step<M> {
 }
 
 impl<A: Agent> Context<A> {
-    pub(crate) fn new(cell: Arc<dyn MsgCell<A::Msg>>, incarnation: u64) -> Self {
+    pub(crate) fn new(cell: TypedRef<A::Msg>, incarnation: u64) -> Self {
         Self { cell, incarnation, stop: None, ignored: false, jobs: None }
     }
 
@@ -270,7 +271,7 @@ impl<A: Agent> Context<A> {
             agent: header.id.clone(),
             incarnation: self.incarnation,
         });
-        header.owner.started(header.key, self.incarnation, Start::Running);
+        cell::report_start(self.cell.untyped(), self.incarnation, Start::Running);
     }
 
     /// Ends the incarnation after the current message, as `reason`.

@@ -4,14 +4,13 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 
 use ggml_agent_core::envelope::{Envelope, MessageType, Priority};
 use ggml_agent_core::{ExitReason, Report, limits};
 
 use crate::address::request_shutdown;
 use crate::agent::Agent;
-use crate::cell::AnyCell;
+use crate::cell::handle::CellRef;
 use crate::cell::header::{Header, control};
 use crate::cell::mailbox::Lane;
 use crate::context::Context;
@@ -182,10 +181,7 @@ pub(crate) fn lane_of(envelope: &Envelope) -> Lane {
 }
 
 /// Hands an envelope to a cell: what belongs to the system lane never waits behind mail (M3).
-pub(crate) fn deliver(
-    cell: &Arc<dyn AnyCell>,
-    envelope: Envelope,
-) -> Result<(), SendError<Envelope>> {
+pub(crate) fn deliver(cell: &CellRef, envelope: Envelope) -> Result<(), SendError<Envelope>> {
     let header = cell.header();
     match envelope.kind {
         MessageType::Heartbeat if header.is_alive() => {
@@ -197,15 +193,15 @@ pub(crate) fn deliver(
                 Ok(())
             })?;
             header.raise(control::MAIL);
-            cell.clone().wake();
+            cell.wake();
             Ok(())
         }
         MessageType::Shutdown if header.is_alive() => {
-            request_shutdown(cell.clone());
+            request_shutdown(cell);
             Ok(())
         }
         MessageType::Heartbeat | MessageType::Shutdown => Err(SendError::Closed(envelope)),
-        _ => cell.clone().deliver(envelope),
+        _ => cell.deliver(envelope),
     }
 }
 

@@ -7,7 +7,6 @@ use ggml_agent_core::AgentId;
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
-use crate::cell::dispatch::Dispatch;
 use crate::pool::solo::{Solo, SoloJob};
 use crate::system::SystemRef;
 
@@ -25,14 +24,10 @@ pub enum Placement {
 }
 
 impl Placement {
-    /// What gives the agent's cell its turns.
-    pub(crate) fn driver(
-        self,
-        system: &SystemRef,
-        id: &AgentId,
-    ) -> (Arc<dyn Dispatch>, Option<Arc<Solo>>) {
+    /// What gives the agent's cell its turns, unless the shared pool does.
+    pub(crate) fn driver(self, system: &SystemRef, id: &AgentId) -> Option<Arc<Solo>> {
         let solo = match self {
-            Self::Shared => return (system.driver().clone(), None),
+            Self::Shared => return None,
             Self::Thread => {
                 let runtime = system.runtime().clone();
                 let name = format!("agent {id}");
@@ -44,7 +39,7 @@ impl Placement {
             Self::Shard(shard) => Solo::new(Box::new(move |job| shard.host(job))),
         };
         system.note_solo(&solo);
-        (solo.clone(), Some(solo))
+        Some(solo)
     }
 }
 

@@ -1,16 +1,16 @@
 //! Drives [`ggml_agent_core::registry`]: who is reachable under which id, in which groups.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use ggml_agent_core::AgentId;
 use ggml_agent_core::limits;
 use ggml_agent_core::registry::{Change, JoinError, RegisterError, Registration, Registry, Tag};
 use tokio::sync::broadcast;
 
-use crate::cell::AnyCell;
+use crate::cell::handle::CellRef;
 use crate::observe::WatchError;
 
-type Handle = Arc<dyn AnyCell>;
+type Handle = CellRef;
 
 /// The names of a system. Read by every message that is sent by name, written by starts and ends.
 pub(crate) struct Names {
@@ -127,7 +127,7 @@ impl Names {
 /// The registration of this very cell, if its id is not another's.
 fn registration(rules: &Registry<Handle>, cell: &Handle) -> Option<Registration> {
     let entry = rules.lookup(&cell.header().id)?;
-    std::ptr::addr_eq(Arc::as_ptr(entry.handle), Arc::as_ptr(cell)).then_some(entry.registration)
+    (entry.handle == cell).then_some(entry.registration)
 }
 
 /// Changes of the registry, in order.

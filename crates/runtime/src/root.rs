@@ -1,15 +1,15 @@
-//! The owner of agents without a supervisor: the system itself. It restarts nobody.
+//! Agents without a supervisor: the system itself owns them. It restarts nobody.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::future::poll_fn;
+use std::task::Poll;
 
+use ggml_agent_core::ExitReason;
 use ggml_agent_core::registry::RegisterError;
-use ggml_agent_core::{AgentId, ExitReason};
-use tokio::sync::oneshot;
 
 use crate::address::Addr;
 use crate::agent::Agent;
-use crate::cell::AnyCell;
-use crate::cell::header::{Owner, Start};
+use crate::cell::handle::CellRef;
+use crate::cell::header::{FirstStart, Start};
 use crate::dead_letter::Reason;
 use crate::error::StartError;
 use crate::spec::ChildSpec;
@@ -18,69 +18,86 @@ use crate::system::SystemRef;
 /// The key of a cell that the system owns; supervisors count theirs from 1.
 pub(crate) const ROOT_KEY: u64 = 0;
 
-type Started = Result<(), StartError>;
-
-/// See the module; one per agent.
-pub(crate) struct Root {
-    id: AgentId,
-    cell: OnceLock<Weak<dyn AnyCell>>,
-    started: Mutex<Option<oneshot::Sender<Started>>>,
+/// Registers and starts an agent; does not wait for its `on_start`.
+pub(crate) fn spawn<A: Agent>(
+    system: &SystemRef,
+    spec: ChildSpec<A>,
+) -> Result<Addr<A>, StartError> {
+    launch(system, spec, false)
 }
 
-impl Root {
-    /// Registers and starts an agent; the receiver learns how its `on_start` ended.
-    pub(crate) fn launch<A: Agent>(
-        system: &SystemRef,
-        spec: ChildSpec<A>,
-    ) -> Result<(Addr<A>, oneshot::Receiver<Started>), StartError> {
-        let id = spec.core()?.id;
-        let (started, receiver) = oneshot::channel();
-        let root = Arc::new(Self {
-            id: id.clone(),
-            cell: OnceLock::new(),
-            started: Mutex::new(Some(started)),
-        });
-        let cell = spec.build(id.clone(), system, root.clone(), ROOT_KEY, false);
-        let untyped: Arc<dyn AnyCell> = cell.clone();
-        root.cell.get_or_init(|| Arc::downgrade(&untyped));
-        system.begin(&untyped).map_err(|error| match error {
-            RegisterError::Taken { id, .. } => StartError::IdTaken { id },
-            other => StartError::Unregistered(other),
-        })?;
-        Ok((Addr::from_cell(cell), receiver))
-    }
-
-    fn report(&self, started: Started) {
-        let sender = self.started.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(sender) = sender {
-            // Whoever does not wait for the start does not want to know.
-            drop(sender.send(started));
-        }
-    }
-
-    fn retire(&self) {
-        if let Some(cell) = self.cell.get().and_then(Weak::upgrade) {
-            let system = cell.header().system.clone();
-            system.retire(&cell, Reason::Ended);
-        }
-    }
-}
-
-impl Owner for Root {
-    fn started(&self, _key: u64, _incarnation: u64, start: Start) {
-        match start {
-            Start::Running => self.report(Ok(())),
-            Start::Ignored => {
-                self.retire();
-                self.report(Err(StartError::Ignored { id: self.id.clone() }));
+/// As [`spawn`], and waits until its `on_start` has returned.
+pub(crate) async fn start<A: Agent>(
+    system: &SystemRef,
+    spec: ChildSpec<A>,
+) -> Result<Addr<A>, StartError> {
+    let addr = launch(system, spec, true)?;
+    let header = addr.cell().header();
+    poll_fn(|cx| {
+        header.with_cold(|cold| match cold.first_start.take() {
+            Some(FirstStart::Over(started)) => Poll::Ready(started),
+            Some(FirstStart::Awaited(_)) => {
+                cold.first_start = Some(FirstStart::Awaited(Some(cx.waker().clone())));
+                Poll::Pending
             }
+            None => Poll::Ready(Err(StartError::Ended)),
+        })
+    })
+    .await?;
+    Ok(addr)
+}
+
+fn launch<A: Agent>(
+    system: &SystemRef,
+    spec: ChildSpec<A>,
+    awaited: bool,
+) -> Result<Addr<A>, StartError> {
+    let id = spec.checked_id()?;
+    let cell = spec.build(id, system, None, ROOT_KEY);
+    if awaited {
+        cell.header().with_cold(|cold| cold.first_start = Some(FirstStart::Awaited(None)));
+    }
+    system.begin(cell.untyped()).map_err(|error| match error {
+        RegisterError::Taken { id, .. } => StartError::IdTaken { id },
+        other => StartError::Unregistered(other),
+    })?;
+    Ok(Addr::from_cell(cell))
+}
+
+/// Its `on_start` is over.
+pub(crate) fn started(cell: &CellRef, start: Start) {
+    match start {
+        Start::Running => report(cell, || Ok(())),
+        Start::Ignored => {
+            retire(cell);
+            report(cell, || Err(StartError::Ignored { id: cell.header().id.clone() }));
         }
     }
+}
 
-    fn exited(&self, _key: u64, _incarnation: u64, reason: ExitReason) {
-        self.retire();
-        self.report(Err(StartError::Failed { id: self.id.clone(), reason }));
+/// Its only incarnation is over.
+pub(crate) fn exited(cell: &CellRef, reason: ExitReason) {
+    retire(cell);
+    report(cell, || Err(StartError::Failed { id: cell.header().id.clone(), reason }));
+}
+
+/// Tells whoever waits for the start, once.
+fn report(cell: &CellRef, started: impl FnOnce() -> Result<(), StartError>) {
+    let waker = cell.header().if_cold(|cold| match cold.first_start.take() {
+        Some(FirstStart::Awaited(waker)) => {
+            cold.first_start = Some(FirstStart::Over(started()));
+            waker
+        }
+        over => {
+            cold.first_start = over;
+            None
+        }
+    });
+    if let Some(waker) = waker.flatten() {
+        waker.wake();
     }
+}
 
-    fn suspect(&self, _key: u64) {}
+fn retire(cell: &CellRef) {
+    cell.header().system.retire(cell, Reason::Ended);
 }

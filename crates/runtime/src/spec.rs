@@ -10,13 +10,15 @@ use ggml_agent_core::{AgentId, ParseAgentIdError};
 
 use crate::address::Addr;
 use crate::agent::Agent;
-use crate::cell::header::{Header, Owner};
+use crate::cell::Cell;
+use crate::cell::handle::{CellRef, TypedRef};
+use crate::cell::header::Header;
 use crate::cell::life;
 use crate::cell::mailbox::{Mailbox, MailboxOptions};
-use crate::cell::{AnyCell, Cell, MsgCell};
 use crate::envelope_agent::{EnvelopeAgent, Enveloped};
 use crate::error::StartError;
 use crate::placement::Placement;
+use crate::supervisor::link::Link;
 use crate::system::SystemRef;
 
 type Factory<A> = Box<dyn FnMut() -> A + Send>;
@@ -157,15 +159,24 @@ impl<A: Agent> ChildSpec<A> {
         self
     }
 
+    /// The id, if the spec can be used.
+    ///
+    /// # Errors
+    /// As [`ChildSpec::core`].
+    pub(crate) fn checked_id(&self) -> Result<AgentId, StartError> {
+        let id = self.id.clone()?;
+        match &self.rules.refused {
+            Some(error) => Err(error.clone()),
+            None => Ok(id),
+        }
+    }
+
     /// The rules as the supervisor's machine takes them.
     ///
     /// # Errors
     /// [`StartError::Id`], and [`StartError::Spec`] for a supervisor whose own spec is refused (S4).
     pub(crate) fn core(&self) -> Result<supervise::ChildSpec, StartError> {
-        let id = self.id.clone()?;
-        if let Some(error) = &self.rules.refused {
-            return Err(error.clone());
-        }
+        let id = self.checked_id()?;
         let rules = &self.rules;
         let mut core = if rules.supervisor {
             supervise::ChildSpec::supervisor(id)
@@ -185,19 +196,17 @@ impl<A: Agent> ChildSpec<A> {
         self,
         id: AgentId,
         system: &SystemRef,
-        owner: Arc<dyn Owner>,
+        owner: Option<Arc<Link>>,
         key: u64,
-        supervised: bool,
-    ) -> Arc<dyn MsgCell<A::Msg>> {
+    ) -> TypedRef<A::Msg> {
         let Rules { restart, mailbox, placement, tags, .. } = self.rules;
-        let restarts = supervised && restart != Restart::Temporary;
-        let (driver, solo) = placement.driver(system, &id);
-        let header = Header::new(id, system.clone(), driver, owner, key, restarts).with(tags, solo);
+        let restarts = owner.is_some() && restart != Restart::Temporary;
+        let solo = placement.driver(system, &id);
+        let header = Header::new(id, system.clone(), owner, key, restarts).with(tags, solo);
         let mut factory = self.factory;
-        Arc::new(Cell::<A, _, _>::new(header, Mailbox::new(mailbox), move |context| {
-            let agent = factory();
-            life::live(agent, context)
-        }))
+        Cell::<A, _, _>::make(header, Mailbox::new(mailbox), move |context| {
+            life::live(factory(), context)
+        })
     }
 }
 
@@ -229,9 +238,9 @@ impl Child {
         self,
         id: AgentId,
         system: &SystemRef,
-        owner: Arc<dyn Owner>,
+        owner: Arc<Link>,
         key: u64,
-    ) -> Arc<dyn AnyCell> {
+    ) -> CellRef {
         self.inner.build(id, system, owner, key)
     }
 }
@@ -255,9 +264,9 @@ trait Build: Send {
         self: Box<Self>,
         id: AgentId,
         system: &SystemRef,
-        owner: Arc<dyn Owner>,
+        owner: Arc<Link>,
         key: u64,
-    ) -> Arc<dyn AnyCell>;
+    ) -> CellRef;
 }
 
 impl<A: Agent> Build for ChildSpec<A> {
@@ -269,14 +278,14 @@ impl<A: Agent> Build for ChildSpec<A> {
         self: Box<Self>,
         id: AgentId,
         system: &SystemRef,
-        owner: Arc<dyn Owner>,
+        owner: Arc<Link>,
         key: u64,
-    ) -> Arc<dyn AnyCell> {
-        Self::build(*self, id, system, owner, key, true)
+    ) -> CellRef {
+        Self::build(*self, id, system, Some(owner), key).untyped().clone()
     }
 }
 
 /// The typed address of a cell that was built for an `A`.
-pub(crate) fn typed<A: Agent>(cell: &Arc<dyn AnyCell>) -> Option<Addr<A>> {
-    cell.clone().address_any().downcast::<Addr<A>>().ok().map(|addr| *addr)
+pub(crate) fn typed<A: Agent>(cell: &CellRef) -> Option<Addr<A>> {
+    cell.boxed_addr().downcast::<Addr<A>>().ok().map(|addr| *addr)
 }

@@ -1,8 +1,7 @@
 //! The driver seam: who gives a cell its turns.
 
-use std::sync::Arc;
-
-use super::AnyCell;
+use super::handle::CellRef;
+use super::header::Header;
 
 /// Messages that a cell may handle in one turn before others have theirs.
 ///
@@ -20,7 +19,7 @@ pub trait Dispatch: Send + Sync {
 }
 
 /// A cell that waits for its turn.
-pub struct Runnable(pub(crate) Arc<dyn AnyCell>);
+pub struct Runnable(pub(crate) CellRef);
 
 impl Runnable {
     /// Lets the agent handle at most `budget` messages. If it has more to do, it dispatches itself
@@ -35,9 +34,21 @@ impl Runnable {
         &self.0.header().id
     }
 
+    /// As [`Runnable::run`], for those who look at the cell afterwards.
+    #[inline]
+    pub(crate) fn give(&self, budget: u32) {
+        self.0.run(budget);
+    }
+
+    #[inline]
+    pub(crate) fn header(&self) -> &Header {
+        self.0.header()
+    }
+
     /// Tells one cell from another while both exist.
+    #[inline]
     pub(crate) fn address(&self) -> usize {
-        std::ptr::from_ref(self.0.header()).addr()
+        self.0.address()
     }
 }
 

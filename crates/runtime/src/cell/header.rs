@@ -2,8 +2,10 @@
 //! control word that carries what must not wait behind mail.
 
 use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -12,7 +14,12 @@ use ggml_agent_core::registry::Tag;
 use ggml_agent_core::{AgentId, ExitReason};
 
 use super::dispatch::Dispatch;
+use super::handle::Anchor;
+use super::life::Ended;
+use super::schedule::Schedule;
+use crate::error::StartError;
 use crate::pool::solo::Solo;
+use crate::supervisor::link::Link;
 use crate::system::SystemRef;
 
 /// System messages and requests, one bit each: the system lane (M3).
@@ -43,16 +50,8 @@ const IN_SERVICE: u8 = 0;
 const RETIRING: u8 = 1;
 const RETIRED: u8 = 2;
 
-/// Where the schedule word keeps its state; the bits above count the fences.
-const STATE: u32 = 0b11;
-const IDLE: u32 = 0;
-const QUEUED: u32 = 1;
-const RUNNING: u32 = 2;
-/// Woken while it ran: it goes to the end of the queue after this turn.
-const RUNNING_AGAIN: u32 = 3;
-const EPOCH: u32 = 0b100;
-
-/// Whom a cell tells about its incarnations: its supervisor, or the system.
+/// Whom a cell tells about its incarnations: its supervisor. (Without one the system is told, which
+/// restarts nobody.)
 pub(crate) trait Owner: Send + Sync {
     /// `on_start` returned.
     fn started(&self, key: u64, incarnation: u64, start: Start);
@@ -79,7 +78,16 @@ pub(crate) struct Exit {
 
 type ExitHook = Box<dyn FnOnce(&Exit) + Send>;
 
-/// What few cells need, behind one pointer.
+/// A life whose place is not known to the cell's type.
+pub(crate) type SpareLife = Pin<Box<dyn Future<Output = Ended> + Send>>;
+
+/// How the start that somebody waits for ended.
+pub(crate) enum FirstStart {
+    Awaited(Option<Waker>),
+    Over(Result<(), StartError>),
+}
+
+/// What few cells need, or only now and then, behind one pointer.
 #[derive(Default)]
 pub(crate) struct Cold {
     pub(crate) system_mail: VecDeque<Envelope>,
@@ -88,192 +96,128 @@ pub(crate) struct Cold {
     pub(crate) exit_hooks: Vec<ExitHook>,
     /// Woken when the agent is gone for good.
     end_watchers: Vec<Waker>,
+    /// Present while somebody waits for the start of an agent without a supervisor.
+    pub(crate) first_start: Option<FirstStart>,
     pub(crate) last_exit: Option<Exit>,
     /// The incarnation and handler step that failed last.
     pub(crate) failed_step: Option<(u64, u64)>,
+    /// Where a life is when a fenced one still holds the cell's own place.
+    pub(crate) spare: Option<SpareLife>,
+    /// Messages that `DropNewest` turned away: accepted, never queued.
+    pub(crate) turned_away: u64,
 }
 
-/// See the module.
-pub(crate) struct Header {
-    pub(crate) id: AgentId,
-    pub(crate) system: SystemRef,
-    pub(crate) owner: Arc<dyn Owner>,
-    pub(crate) key: u64,
-    pub(crate) driver: Arc<dyn Dispatch>,
-    /// After an abnormal exit the owner starts it again: a failed ask answers `Restarting`.
-    pub(crate) restarts: bool,
+/// What a spec asked for beyond the defaults.
+pub(crate) struct Extras {
     /// Joined by each incarnation before its start.
     pub(crate) tags: Vec<Tag>,
     /// Its own driver, unless it runs on the pool.
     pub(crate) solo: Option<Arc<Solo>>,
-    schedule: AtomicU32,
+}
+
+/// See the module.
+// What senders read comes first, then what the turn writes.
+#[repr(C)]
+pub(crate) struct Header {
+    pub(crate) anchor: Anchor,
+    pub(crate) system: SystemRef,
+    extras: Option<Box<Extras>>,
+    pub(crate) id: AgentId,
+    /// Its supervisor's side; none when the system itself owns it.
+    pub(crate) owner: Option<Arc<Link>>,
+    pub(crate) key: u64,
+    cold: Mutex<Option<Box<Cold>>>,
+    /// Mail of this cell that became dead letters.
+    pub(crate) dead: AtomicU64,
+    pub(crate) schedule: Schedule,
     control: AtomicU32,
-    /// The incarnation that may act, 0 for none; a fenced one finds another number here.
-    live: AtomicU64,
-    /// The number of the latest incarnation.
-    incarnation: AtomicU64,
+    /// The number of the latest incarnation times two, plus one while it may act: a fenced one finds
+    /// another word here.
+    lives: AtomicU64,
     /// Handler steps begun and ended: odd within a step. Written by the life alone.
     steps: AtomicU64,
     /// Progress that a handler declared within a step.
     beats: AtomicU32,
     protected: AtomicU32,
-    /// Messages that the life may still take in this turn.
+    /// Messages that the life may still take in this turn. Written by the turn alone.
     budget: AtomicU32,
+    /// After an abnormal exit the owner starts it again: a failed ask answers `Restarting`.
+    pub(crate) restarts: bool,
     /// The owner has this cell on its list of suspects.
     pub(crate) suspected: AtomicBool,
     /// Whether an incarnation may follow, or the owner gave it up.
     service: AtomicU8,
-    /// Mail of this cell that became dead letters.
-    pub(crate) dead: AtomicUsize,
-    /// Messages that `DropNewest` turned away: accepted, never queued.
-    pub(crate) turned_away: AtomicUsize,
-    cold: Mutex<Option<Box<Cold>>>,
-}
-
-/// The right to run a cell for one turn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Turn {
-    epoch: u32,
+    /// Running average of what a message costs, in nanoseconds; 0 before it was measured.
+    pub(crate) cost_ns: AtomicU32,
+    /// It is among the cells of the pool whose memory is looked after.
+    pub(crate) warm: AtomicBool,
 }
 
 impl Header {
     pub(crate) fn new(
         id: AgentId,
         system: SystemRef,
-        driver: Arc<dyn Dispatch>,
-        owner: Arc<dyn Owner>,
+        owner: Option<Arc<Link>>,
         key: u64,
         restarts: bool,
     ) -> Self {
         Self {
-            id,
+            anchor: Anchor::loose(),
             system,
+            extras: None,
+            id,
             owner,
             key,
-            driver,
-            restarts,
-            tags: Vec::new(),
-            solo: None,
-            schedule: AtomicU32::new(IDLE),
+            cold: Mutex::new(None),
+            dead: AtomicU64::new(0),
+            schedule: Schedule::new(),
             control: AtomicU32::new(0),
-            live: AtomicU64::new(0),
-            incarnation: AtomicU64::new(0),
+            lives: AtomicU64::new(0),
             steps: AtomicU64::new(0),
             beats: AtomicU32::new(0),
             protected: AtomicU32::new(0),
             budget: AtomicU32::new(0),
+            restarts,
             suspected: AtomicBool::new(false),
             service: AtomicU8::new(IN_SERVICE),
-            dead: AtomicUsize::new(0),
-            turned_away: AtomicUsize::new(0),
-            cold: Mutex::new(None),
+            cost_ns: AtomicU32::new(0),
+            warm: AtomicBool::new(false),
         }
     }
 
-    pub(crate) fn with(self, tags: Vec<Tag>, solo: Option<Arc<Solo>>) -> Self {
-        Self { tags, solo, ..self }
+    pub(crate) fn with(mut self, tags: Vec<Tag>, solo: Option<Arc<Solo>>) -> Self {
+        if !tags.is_empty() || solo.is_some() {
+            self.extras = Some(Box::new(Extras { tags, solo }));
+        }
+        self
     }
 
-    // Scheduling.
+    /// The groups that each incarnation is in from its start.
+    pub(crate) fn tags(&self) -> &[Tag] {
+        self.extras.as_ref().map_or(&[], |extras| &extras.tags)
+    }
 
-    /// Notes that the cell wants a turn; true when the caller must dispatch it.
-    pub(crate) fn notify(&self) -> bool {
-        let mut word = self.schedule.load(Ordering::Acquire);
-        loop {
-            let next = match word & STATE {
-                IDLE => QUEUED,
-                RUNNING => RUNNING_AGAIN,
-                _ => {
-                    // Already noted. An exchange all the same: it orders what the caller wrote
-                    // before this call ahead of the turn that takes the note.
-                    word & STATE
-                }
-            };
-            match self.schedule.compare_exchange_weak(
-                word,
-                word & !STATE | next,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
-                Ok(_) => return word & STATE == IDLE,
-                Err(found) => word = found,
-            }
+    /// Its own driver, unless it runs on the pool.
+    pub(crate) fn solo(&self) -> Option<&Arc<Solo>> {
+        self.extras.as_ref().and_then(|extras| extras.solo.as_ref())
+    }
+
+    /// Who gives it its turns.
+    pub(crate) fn driver(&self) -> &dyn Dispatch {
+        match self.solo() {
+            Some(solo) => &**solo,
+            None => self.system.driver(),
         }
     }
 
-    /// Takes the turn of a queued cell.
-    pub(crate) fn begin_turn(&self, budget: u32) -> Option<Turn> {
-        let mut word = self.schedule.load(Ordering::Acquire);
-        loop {
-            if word & STATE != QUEUED {
-                return None;
-            }
-            match self.schedule.compare_exchange_weak(
-                word,
-                word & !STATE | RUNNING,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
-                Ok(_) => {
-                    self.budget.store(budget, Ordering::Relaxed);
-                    return Some(Turn { epoch: word & !STATE });
-                }
-                Err(found) => word = found,
-            }
-        }
+    /// What is left of the budget of the turn.
+    pub(crate) fn budget(&self) -> u32 {
+        self.budget.load(Ordering::Relaxed)
     }
 
-    /// Ends a turn; true when the caller must dispatch the cell again.
-    pub(crate) fn end_turn(&self, turn: Turn, again: bool) -> bool {
-        let mut word = self.schedule.load(Ordering::Acquire);
-        loop {
-            if word & !STATE != turn.epoch {
-                return false; // fenced meanwhile: the cell belongs to others
-            }
-            let again = again || word & STATE == RUNNING_AGAIN;
-            let next = if again { QUEUED } else { IDLE };
-            match self.schedule.compare_exchange_weak(
-                word,
-                turn.epoch | next,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
-                Ok(_) => return again,
-                Err(found) => word = found,
-            }
-        }
-    }
-
-    /// Whether `turn` still owns the cell.
-    pub(crate) fn holds(&self, turn: Turn) -> bool {
-        self.schedule.load(Ordering::Acquire) & !STATE == turn.epoch
-    }
-
-    /// The turn under way, if there is one: what [`Header::fence`] takes away.
-    pub(crate) fn running_turn(&self) -> Option<Turn> {
-        let word = self.schedule.load(Ordering::Acquire);
-        (word & STATE >= RUNNING).then_some(Turn { epoch: word & !STATE })
-    }
-
-    /// Takes the cell away from a turn that does not come back; true when this call did it, and
-    /// then the caller holds the turn that is returned.
-    pub(crate) fn fence(&self, turn: Turn) -> Option<Turn> {
-        let mut word = self.schedule.load(Ordering::Acquire);
-        loop {
-            if word & !STATE != turn.epoch || word & STATE < RUNNING {
-                return None;
-            }
-            let fenced = turn.epoch.wrapping_add(EPOCH);
-            match self.schedule.compare_exchange_weak(
-                word,
-                fenced | RUNNING,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
-                Ok(_) => return Some(Turn { epoch: fenced }),
-                Err(found) => word = found,
-            }
-        }
+    /// Sets how many messages the turn that begins may handle.
+    pub(crate) fn set_budget(&self, budget: u32) {
+        self.budget.store(budget, Ordering::Relaxed);
     }
 
     // The control word.
@@ -304,24 +248,24 @@ impl Header {
         if was_retired || self.control() & DISCARD == 0 {
             self.lower(SHUTDOWN | STOP | DISCARD);
         }
-        self.incarnation.store(incarnation, Ordering::Release);
-        self.live.store(incarnation, Ordering::Release);
+        self.lives.store(incarnation << 1 | 1, Ordering::Release);
     }
 
     pub(crate) fn incarnation(&self) -> u64 {
-        self.incarnation.load(Ordering::Acquire)
+        self.lives.load(Ordering::Acquire) >> 1
     }
 
+    #[inline]
     pub(crate) fn is_live(&self, incarnation: u64) -> bool {
-        self.live.load(Ordering::Acquire) == incarnation
+        self.lives.load(Ordering::Acquire) == incarnation << 1 | 1
     }
 
     pub(crate) fn is_alive(&self) -> bool {
-        self.live.load(Ordering::Acquire) != 0
+        self.lives.load(Ordering::Acquire) & 1 != 0
     }
 
     pub(crate) fn end_incarnation(&self) {
-        self.live.store(0, Ordering::Release);
+        self.lives.fetch_and(!1, Ordering::AcqRel);
     }
 
     /// Begins the retirement; true for the one caller that is to carry it out.
@@ -349,8 +293,10 @@ impl Header {
 
     /// Puts it on its owner's list of suspects, unless it is there.
     pub(crate) fn mark_suspected(&self) {
-        if !self.suspected.swap(true, Ordering::AcqRel) {
-            self.owner.suspect(self.key);
+        if let Some(owner) = &self.owner
+            && !self.suspected.swap(true, Ordering::AcqRel)
+        {
+            owner.suspect(self.key);
         }
     }
 
@@ -398,7 +344,7 @@ impl Header {
 
     /// Whether a handler is at work: within a step, or holding its thread.
     pub(crate) fn is_busy(&self) -> bool {
-        self.steps() & 1 == 1 || self.running_turn().is_some()
+        self.steps() & 1 == 1 || self.schedule.running().is_some()
     }
 
     // The cold part.

@@ -1,5 +1,7 @@
 //! One incarnation of an agent as a future: start, handle mail until the end, stop.
 
+use std::future::Future;
+
 use ggml_agent_core::{ExitReason, Report};
 
 use super::drop_quietly;
@@ -31,36 +33,39 @@ impl<A> Drop for Held<A> {
 }
 
 /// Lives `agent`'s life. Dropping this future ends it at its await point (M10, `kill`).
-pub(crate) async fn live<A: Agent>(agent: A, mut ctx: Context<A>) -> Ended {
+// Not an `async fn`: that would keep its arguments twice, as it got them and as it uses them.
+pub(crate) fn live<A: Agent>(agent: A, mut ctx: Context<A>) -> impl Future<Output = Ended> + Send {
     let mut held = Held(Some(agent));
-    let agent = held.0.as_mut().expect("invariant: taken by the drop alone");
-    let started: Result<(), Report> = agent.on_start(&mut ctx).await.map_err(Into::into);
-    ctx.stay_if_live().await;
-    if let Err(report) = started {
-        return Ended::NotStarted(ExitReason::StartFailed(report));
-    }
-    if ctx.is_ignored() {
-        return Ended::Ignored;
-    }
-    ctx.report_started();
-    let reason = loop {
-        match ctx.next().await {
-            Step::Message(message) => {
-                let handled: Result<(), Report> =
-                    agent.handle(message, &mut ctx).await.map_err(Into::into);
-                ctx.stay_if_live().await;
-                if let Err(report) = handled {
-                    ctx.step_failed();
-                    break ExitReason::Error(report);
-                }
-                if let Some(reason) = ctx.take_stop() {
-                    break reason;
-                }
-            }
-            Step::Stop(reason) => break reason,
+    async move {
+        let agent = held.0.as_mut().expect("invariant: taken by the drop alone");
+        let started: Result<(), Report> = agent.on_start(&mut ctx).await.map_err(Into::into);
+        ctx.stay_if_live().await;
+        if let Err(report) = started {
+            return Ended::NotStarted(ExitReason::StartFailed(report));
         }
-    };
-    ctx.step_over();
-    agent.on_stop(&reason, &mut ctx).await;
-    Ended::By(reason)
+        if ctx.is_ignored() {
+            return Ended::Ignored;
+        }
+        ctx.report_started();
+        let reason = loop {
+            match ctx.next().await {
+                Step::Message(message) => {
+                    let handled: Result<(), Report> =
+                        agent.handle(message, &mut ctx).await.map_err(Into::into);
+                    ctx.stay_if_live().await;
+                    if let Err(report) = handled {
+                        ctx.step_failed();
+                        break ExitReason::Error(report);
+                    }
+                    if let Some(reason) = ctx.take_stop() {
+                        break reason;
+                    }
+                }
+                Step::Stop(reason) => break reason,
+            }
+        };
+        ctx.step_over();
+        agent.on_stop(&reason, &mut ctx).await;
+        Ended::By(reason)
+    }
 }

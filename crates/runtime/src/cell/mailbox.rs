@@ -1,16 +1,17 @@
 //! The mailbox of a cell: two lanes for messages, their bound and overflow policy, and the senders
 //! that wait for room. (The third lane, for system messages, is the cell's control word.)
 
-use std::collections::VecDeque;
 use std::fmt;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use ggml_agent_core::limits;
 
+use super::answer::MailSide;
+use super::line::{Lanes, Line, Progress};
 use super::queue::{Parked, Popped, Pushed, Queue, Refused, Turn};
-use crate::sync::{AtomicUsize, Mutex, Ordering, lock};
 
 /// What a full mailbox does with one more message (M4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,18 +70,11 @@ pub enum Lane {
     Priority,
 }
 
-/// The side of a pending ask that its queued message knows.
-pub(crate) trait Asker: Send + Sync {
-    /// Nobody waits for the answer any more.
-    fn has_left(&self) -> bool;
-    /// The message was handed to a handler, in this step of this incarnation.
-    fn begin(&self, incarnation: u64, step: u64);
-}
-
 /// A message in a lane.
 pub(crate) struct Mail<M> {
     pub(crate) message: M,
-    pub(crate) asker: Option<Arc<dyn Asker>>,
+    /// The side of a pending ask that its queued message knows.
+    pub(crate) asker: Option<MailSide>,
 }
 
 /// What the consumer got.
@@ -94,107 +88,130 @@ pub(crate) enum Taken<M> {
 }
 
 /// See the module.
+#[repr(C)]
 pub(crate) struct Mailbox<M> {
     user: Queue<Mail<M>>,
+    /// None for the default.
+    options: Option<Box<MailboxOptions>>,
+    rare: OnceLock<Box<Rare<M>>>,
+}
+
+/// What a mailbox gets when it is used for the first time: most never do.
+struct Rare<M> {
     priority: Queue<Mail<M>>,
-    pub(crate) options: MailboxOptions,
     /// Priority messages taken in a row; written by the consumer only.
     streak: AtomicUsize,
-    waiters: Mutex<Option<Box<Waiters>>>,
-}
-
-/// Senders that wait for room, first come, first served over both lanes.
-#[derive(Default)]
-struct Waiters {
-    queue: VecDeque<Waiter>,
-    next_ticket: u64,
-}
-
-struct Waiter {
-    ticket: u64,
-    waker: Option<Waker>,
+    line: Line<Mail<M>>,
 }
 
 impl<M> Mailbox<M> {
     pub(crate) fn new(options: MailboxOptions) -> Self {
+        let options = MailboxOptions { len_max: options.len_max.max(1), ..options };
         Self {
             user: Queue::new(),
-            priority: Queue::new(),
-            options: MailboxOptions { len_max: options.len_max.max(1), ..options },
-            streak: AtomicUsize::new(0),
-            waiters: Mutex::new(None),
+            options: (options != MailboxOptions::DEFAULT).then(|| Box::new(options)),
+            rare: OnceLock::new(),
         }
     }
 
-    fn lane(&self, lane: Lane) -> &Queue<Mail<M>> {
-        match lane {
-            Lane::User => &self.user,
-            Lane::Priority => &self.priority,
-        }
+    #[inline]
+    pub(crate) fn options(&self) -> &MailboxOptions {
+        self.options.as_deref().unwrap_or(&MailboxOptions::DEFAULT)
     }
 
-    /// Admits a message as the overflow policy says, without waiting.
+    #[cold]
+    fn rare(&self) -> &Rare<M> {
+        if let Some(rare) = self.rare.get() {
+            return rare;
+        }
+        let rare = self.rare.get_or_init(|| {
+            // Closed until the mailbox's state is known, so that it accepts nothing after a close.
+            let priority = Queue::closed_and_parked();
+            Box::new(Rare { priority, streak: AtomicUsize::new(0), line: Line::new() })
+        });
+        self.align(rare);
+        rare
+    }
+
+    /// Closes or opens the priority lane as the user lane is.
     ///
-    /// `Ok(None)`: the policy dropped the new message. Whatever the policy drops goes to `dropped`,
-    /// which makes a dead letter of it: nothing disappears here.
-    pub(crate) fn push(
-        &self,
-        lane: Lane,
-        mail: Mail<M>,
-        mut dropped: impl FnMut(Mail<M>, Overflow),
-    ) -> Result<Option<Pushed>, Refused<Mail<M>>> {
-        let queue = self.lane(lane);
-        let mut mail = mail;
-        loop {
-            mail = match queue.push(mail, self.options.len_max, Turn::Newcomer) {
-                Ok(pushed) => return Ok(Some(pushed)),
-                Err(Refused::Closed(mail)) => return Err(Refused::Closed(mail)),
-                Err(Refused::Full(mail)) => mail,
-            };
-            match self.options.overflow {
-                Overflow::Wait(_) | Overflow::Reject => return Err(Refused::Full(mail)),
-                Overflow::DropNewest => {
-                    dropped(mail, Overflow::DropNewest);
-                    return Ok(None);
-                }
-                // Another sender may take the room that we make: then we make room again.
-                Overflow::DropOldest => {
-                    if let Popped::Message { message, .. } = queue.pop() {
-                        dropped(message, Overflow::DropOldest);
-                    }
-                }
+    /// Who makes the lane and who closes (or opens) the mailbox both come here, each after a
+    /// read-modify-write of the user lane's tail. The second of the two sees both the lane and the
+    /// mailbox's state, and under the lock the last word is the newest state.
+    fn align(&self, rare: &Rare<M>) {
+        rare.line.aligned(|| {
+            if self.user.is_closed_in_order() {
+                rare.priority.close();
+            } else {
+                rare.priority.open();
             }
+        });
+    }
+
+    fn lanes<'a>(&'a self, rare: &'a Rare<M>) -> Lanes<'a, Mail<M>> {
+        Lanes { user: &self.user, priority: &rare.priority, len_max: self.options().len_max }
+    }
+
+    /// Appends a message to its lane, if there is room and nobody waits for some.
+    #[inline]
+    pub(crate) fn push(&self, lane: Lane, mail: Mail<M>) -> Result<Pushed, Refused<Mail<M>>> {
+        let queue = match lane {
+            Lane::User => &self.user,
+            Lane::Priority => &self.rare().priority,
+        };
+        queue.push(mail, self.options().len_max, Turn::Newcomer)
+    }
+
+    /// Takes the oldest message of a lane out, to make room.
+    pub(crate) fn evict(&self, lane: Lane) -> Option<Mail<M>> {
+        let queue = match lane {
+            Lane::User => &self.user,
+            Lane::Priority => &self.rare().priority,
+        };
+        match queue.pop() {
+            Popped::Message { message, .. } => Some(message),
+            Popped::Empty | Popped::Writing => None,
         }
     }
 
     /// Takes the next message if `allowed` holds under the lane's lock.
+    #[inline]
     pub(crate) fn take(&self, allowed: impl Fn() -> bool) -> Taken<M> {
-        let streak = self.streak.load(Ordering::Relaxed);
-        if streak < limits::PRIORITY_STREAK_MAX && self.priority.len() > 0 {
-            let taken = self.take_from(&self.priority, &allowed);
+        match self.rare.get() {
+            None => self.take_from(&self.user, &allowed),
+            Some(rare) => self.take_by_priority(rare, &allowed),
+        }
+    }
+
+    fn take_by_priority(&self, rare: &Rare<M>, allowed: &impl Fn() -> bool) -> Taken<M> {
+        let streak = rare.streak.load(Ordering::Relaxed);
+        if streak < limits::PRIORITY_STREAK_MAX && rare.priority.len() > 0 {
+            let taken = self.take_from(&rare.priority, allowed);
             if !matches!(taken, Taken::Empty) {
-                self.streak.store(streak + 1, Ordering::Relaxed);
+                rare.streak.store(streak + 1, Ordering::Relaxed);
                 return taken;
             }
         }
         if streak != 0 {
-            self.streak.store(0, Ordering::Relaxed);
+            rare.streak.store(0, Ordering::Relaxed);
         }
-        let taken = self.take_from(&self.user, &allowed);
-        if matches!(taken, Taken::Empty) && self.priority.len() > 0 {
-            return self.take_from(&self.priority, &allowed);
+        let taken = self.take_from(&self.user, allowed);
+        if matches!(taken, Taken::Empty) && rare.priority.len() > 0 {
+            return self.take_from(&rare.priority, allowed);
         }
         taken
     }
 
+    #[inline]
     fn take_from(&self, queue: &Queue<Mail<M>>, allowed: &impl Fn() -> bool) -> Taken<M> {
         match queue.pop_if(allowed) {
             None => Taken::Fenced,
             Some(Popped::Empty) => Taken::Empty,
             Some(Popped::Writing) => Taken::Writing,
             Some(Popped::Message { message, waiters }) => {
-                if waiters {
-                    self.wake_first_waiter();
+                // Half empty: from here on a lump of senders is worth its wakes.
+                if waiters && queue.len() <= self.options().len_max / 2 {
+                    self.admit_waiters();
                 }
                 Taken::Mail(message)
             }
@@ -202,141 +219,101 @@ impl<M> Mailbox<M> {
     }
 
     /// Marks the consumer as asleep in both lanes; false when there is mail.
+    #[inline]
     pub(crate) fn park(&self) -> bool {
-        for queue in [&self.user, &self.priority] {
-            match queue.park() {
-                Parked::Mail => return false,
-                Parked::Asleep { waiters: true } => self.wake_first_waiter(),
-                Parked::Asleep { waiters: false } => {}
-            }
+        match self.user.park() {
+            Parked::Mail => return false,
+            Parked::Asleep { waiters: true } if self.admit_waiters() => return false,
+            Parked::Asleep { .. } => {}
         }
-        true
+        // A lane that is made later is made parked.
+        self.rare.get().is_none_or(|rare| rare.priority.park() != Parked::Mail)
+    }
+
+    /// Admits senders that wait, if there is room; true when the consumer must be woken.
+    pub(crate) fn admit_waiters(&self) -> bool {
+        match self.rare.get() {
+            Some(rare) if self.user.has_waiters() => rare.line.admit(&self.lanes(rare)),
+            _ => false,
+        }
     }
 
     /// Frees the memory of empty lanes.
     pub(crate) fn trim(&self) {
         self.user.trim();
-        self.priority.trim();
+        if let Some(rare) = self.rare.get() {
+            rare.priority.trim();
+        }
+    }
+
+    /// Whether it owns memory beyond its own.
+    pub(crate) fn is_used(&self) -> bool {
+        self.user.is_used() || self.rare.get().is_some_and(|rare| rare.priority.is_used())
     }
 
     /// Refuses later messages; waiting senders are told.
     pub(crate) fn close(&self) {
         self.user.close();
-        self.priority.close();
-        for waiter in lock(&self.waiters).iter_mut().flat_map(|waiters| &mut waiters.queue) {
-            if let Some(waker) = waiter.waker.take() {
-                waker.wake();
-            }
+        if let Some(rare) = self.rare.get() {
+            self.align(rare);
+            rare.line.wake_all();
         }
     }
 
     /// Accepts messages again.
     pub(crate) fn open(&self) {
         self.user.open();
-        self.priority.open();
-    }
-
-    pub(crate) fn is_closed(&self) -> bool {
-        self.user.is_closed()
+        if let Some(rare) = self.rare.get() {
+            self.align(rare);
+        }
     }
 
     /// Messages queued in both lanes.
     pub(crate) fn len(&self) -> usize {
-        self.user.len() + self.priority.len()
+        self.user.len() + self.rare.get().map_or(0, |rare| rare.priority.len())
     }
 
     /// Messages ever queued in both lanes, and ever taken out.
     pub(crate) fn totals(&self) -> (u64, u64) {
-        let (user, priority) = (self.user.totals(), self.priority.totals());
+        let user = self.user.totals();
+        let priority = self.rare.get().map_or((0, 0), |rare| rare.priority.totals());
         (user.0 + priority.0, user.1 + priority.1)
     }
 
-    /// A place in the line of senders that wait for room.
-    pub(crate) fn join_waiters(&self) -> Result<u64, WaitersFull> {
-        let mut guard = lock(&self.waiters);
-        let waiters = guard.get_or_insert_with(Box::default);
-        if waiters.queue.len() >= limits::SEND_WAITERS_MAX {
-            return Err(WaitersFull);
-        }
-        let ticket = waiters.next_ticket;
-        waiters.next_ticket += 1;
-        waiters.queue.push_back(Waiter { ticket, waker: None });
-        self.user.mark_waiters(true);
-        self.priority.mark_waiters(true);
-        Ok(ticket)
+    /// Takes a place in the line of senders that wait for room. The ticket, and whether the caller
+    /// must wake the consumer.
+    pub(crate) fn join_waiters(&self, lane: Lane, mail: Mail<M>) -> Result<(u64, bool), Mail<M>> {
+        let rare = self.rare();
+        rare.line.join(&self.lanes(rare), lane, mail)
     }
 
-    /// Queues `mail` once its ticket is the first in line and there is room.
+    /// Whether the message with this ticket is queued, or came back because the mailbox closed.
     pub(crate) fn poll_waiter(
         &self,
         ticket: u64,
-        lane: Lane,
-        mail: &mut Option<Mail<M>>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Pushed, Refused<Mail<M>>>> {
-        {
-            let mut guard = lock(&self.waiters);
-            let Some(waiters) = guard.as_mut() else { return Poll::Pending };
-            let first = waiters.queue.front().map(|waiter| waiter.ticket);
-            if let Some(waiter) = waiters.queue.iter_mut().find(|waiter| waiter.ticket == ticket) {
-                waiter.waker = Some(cx.waker().clone());
-            }
-            if first != Some(ticket) && !self.is_closed() {
-                return Poll::Pending;
-            }
-        }
-        let Some(message) = mail.take() else { return Poll::Pending };
-        match self.lane(lane).push(message, self.options.len_max, Turn::Waiter) {
-            Ok(pushed) => Poll::Ready(Ok(pushed)),
-            Err(Refused::Closed(message)) => Poll::Ready(Err(Refused::Closed(message))),
-            Err(Refused::Full(message)) => {
-                *mail = Some(message);
-                Poll::Pending
-            }
+    ) -> Poll<Result<(), Mail<M>>> {
+        let rare = self.rare();
+        match rare.line.poll(&self.lanes(rare), ticket, cx.waker()) {
+            Progress::Admitted => Poll::Ready(Ok(())),
+            Progress::Closed(mail) => Poll::Ready(Err(mail)),
+            Progress::Waiting => Poll::Pending,
         }
     }
 
-    /// Gives a place in line up, after success, timeout or cancellation.
-    pub(crate) fn leave_waiters(&self, ticket: u64) {
-        let mut guard = lock(&self.waiters);
-        let Some(waiters) = guard.as_mut() else { return };
-        waiters.queue.retain(|waiter| waiter.ticket != ticket);
-        match waiters.queue.front_mut() {
-            // There may be room for the next one too; it looks for itself.
-            Some(next) => {
-                if let Some(waker) = next.waker.take() {
-                    waker.wake();
-                }
-            }
-            None => {
-                *guard = None;
-                self.user.mark_waiters(false);
-                self.priority.mark_waiters(false);
-            }
-        }
-    }
-
-    fn wake_first_waiter(&self) {
-        let waker = lock(&self.waiters)
-            .as_mut()
-            .and_then(|waiters| waiters.queue.front_mut())
-            .and_then(|waiter| waiter.waker.take());
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+    /// Gives a place in line up, after a deadline or cancellation. The message, unless it was
+    /// admitted, and whether the caller must wake the consumer.
+    pub(crate) fn leave_waiters(&self, ticket: u64) -> (Option<Mail<M>>, bool) {
+        let rare = self.rare();
+        rare.line.leave(&self.lanes(rare), ticket)
     }
 }
-
-/// More than [`limits::SEND_WAITERS_MAX`] senders wait already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct WaitersFull;
 
 impl<M> fmt::Debug for Mailbox<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mailbox")
-            .field("user", &self.user)
-            .field("priority", &self.priority)
-            .field("options", &self.options)
+            .field("len", &self.len())
+            .field("options", self.options())
             .finish_non_exhaustive()
     }
 }

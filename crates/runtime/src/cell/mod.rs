@@ -6,29 +6,34 @@
 //! the handler's future, so a handler that suspends costs nothing but its own size. A restart makes
 //! the next life in the same place; address, mailbox and queued messages stay (M12).
 
+pub(crate) mod answer;
 pub(crate) mod dispatch;
+pub(crate) mod handle;
 pub(crate) mod header;
 pub(crate) mod life;
+mod line;
 pub(crate) mod mailbox;
 pub(crate) mod queue;
+pub(crate) mod schedule;
 mod slot;
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context as Poller, Poll};
 
-use futures_task::{ArcWake, waker_ref};
 use ggml_agent_core::envelope::Envelope;
 use ggml_agent_core::{ExitReason, Report};
 
 use self::dispatch::Runnable;
-use self::header::{Exit, Header, Start, Turn, control};
+use self::handle::{Body, CellRef, TypedRef, Whole};
+use self::header::{Exit, Header, Owner, SpareLife, Start, control};
 use self::life::Ended;
 use self::mailbox::{Lane, Mail, Mailbox, Overflow};
 use self::queue::Refused;
+use self::schedule::Turn;
 use self::slot::PinnedSlot;
 use crate::address::Addr;
 use crate::agent::Agent;
@@ -36,47 +41,44 @@ use crate::context::Context;
 use crate::dead_letter::{DeadLetter, Reason};
 use crate::error::SendError;
 use crate::observe::EventKind;
+use crate::root;
 
-/// A cell whose message type is forgotten.
+/// What a cell does that depends on its agent's type. `this` is the cell itself, counted.
 pub(crate) trait AnyCell: Send + Sync {
-    fn header(&self) -> &Header;
-    /// Lets it run for one turn.
-    fn run(self: Arc<Self>, budget: u32);
-    /// Asks for a turn.
-    fn wake(self: Arc<Self>);
-    /// Takes the cell from a turn that does not come back (M10); false if that turn is over.
-    fn fence(self: Arc<Self>, turn: Turn) -> bool;
-    /// Hands an envelope to the agent's codec.
-    fn deliver(self: Arc<Self>, envelope: Envelope) -> Result<(), SendError<Envelope>>;
-    /// The `Mailbox<M>`.
-    fn mailbox_any(&self) -> &dyn Any;
-    /// The `Addr<A>`, boxed.
-    fn address_any(self: Arc<Self>) -> Box<dyn Any + Send>;
-    /// Opens the mailbox.
+    fn message_type(&self) -> TypeId;
+    fn run(&self, this: &CellRef, budget: u32);
+    /// As `run`, with a turn that the caller has claimed.
+    fn run_claimed(&self, this: &CellRef, turn: Turn, budget: u32);
+    fn fence(&self, this: &CellRef, turn: Turn) -> bool;
+    fn deliver(&self, this: &CellRef, envelope: Envelope) -> Result<(), SendError<Envelope>>;
+    fn boxed_addr(&self, this: &CellRef) -> Box<dyn Any + Send>;
     fn open(&self);
-    /// Closes the mailbox.
     fn close(&self);
-    /// Makes dead letters of what is queued.
     fn discard(&self, reason: Reason);
     fn queued(&self) -> usize;
     fn totals(&self) -> (u64, u64);
     fn trim(&self);
-}
-
-/// A cell whose agent takes messages of type `M`.
-pub(crate) trait MsgCell<M>: AnyCell {
-    fn mailbox(&self) -> &Mailbox<M>;
-    fn wake_ref(&self, this: &Arc<dyn MsgCell<M>>);
+    /// True when the caller must wake the cell.
+    fn admit_waiters(&self) -> bool;
 }
 
 /// See the module. `Make` makes a life of type `F`.
+#[repr(C)]
 pub(crate) struct Cell<A: Agent, Make, F> {
-    header: Header,
-    mailbox: Mailbox<A::Msg>,
+    body: Body<A::Msg>,
     make: Mutex<Make>,
     life: PinnedSlot<F>,
-    /// Where a life is when a fenced one still holds the cell's own place.
-    spare: Mutex<Option<Pin<Box<F>>>>,
+}
+
+#[expect(unsafe_code, reason = "see SAFETY")]
+// SAFETY: repr(C), and the body is the first field.
+unsafe impl<A, Make, F> Whole for Cell<A, Make, F>
+where
+    A: Agent,
+    Make: FnMut(Context<A>) -> F + Send + 'static,
+    F: Future<Output = Ended> + Send + 'static,
+{
+    type Message = A::Msg;
 }
 
 /// What a turn came to.
@@ -95,98 +97,139 @@ where
     Make: FnMut(Context<A>) -> F + Send + 'static,
     F: Future<Output = Ended> + Send + 'static,
 {
-    pub(crate) fn new(header: Header, mailbox: Mailbox<A::Msg>, make: Make) -> Self {
-        Self {
-            header,
-            mailbox,
+    /// A cell at rest, in its one allocation.
+    pub(crate) fn make(header: Header, mailbox: Mailbox<A::Msg>, make: Make) -> TypedRef<A::Msg> {
+        TypedRef::new(Box::new(Self {
+            body: Body { header, mailbox },
             make: Mutex::new(make),
             life: PinnedSlot::empty(),
-            spare: Mutex::new(None),
-        }
+        }))
     }
 
-    fn turn(self: &Arc<Self>, turn: Turn) -> TurnEnd {
-        let control = self.header.control();
-        if control & control::WATCH != 0 && self.header.steps() & 1 == 0 {
-            self.header.wake_step_watchers();
+    fn header(&self) -> &Header {
+        &self.body.header
+    }
+
+    /// Lets the life run, and ends the turn.
+    fn turn(&self, this: &CellRef, turn: Turn, budget: u32) {
+        let header = self.header();
+        header.set_budget(budget);
+        let control = header.control();
+        if control & control::WATCH != 0 && header.steps() & 1 == 0 {
+            header.wake_step_watchers();
+        }
+        if control & control::START != 0 && control & control::SPARE == 0 && self.life.is_lost() {
+            header.raise(control::SPARE);
+            return self.turn_in_spare(this, turn, control);
         }
         if control & control::SPARE != 0 {
-            return self.turn_in_spare(turn, control);
+            return self.turn_in_spare(this, turn, control);
         }
         #[expect(unsafe_code, reason = "see SAFETY")]
-        // SAFETY: a cell is only ever made inside an Arc, and never moved out of it.
-        let guard = unsafe { self.life.try_lock() };
-        let Some(mut guard) = guard else {
-            // A fenced life holds the place.
-            self.header.raise(control::SPARE);
-            return self.turn_in_spare(turn, control);
-        };
-        let end = self.step(guard.as_pin_mut(), control);
-        if !self.header.holds(turn) || matches!(end, TurnEnd::Over(_)) {
-            drop_quietly(|| guard.as_pin_mut().set(None));
+        // SAFETY: a cell never moves. We have its turn, and no fenced one is inside: a life is put
+        // into this place only after that was checked, and a fence moves the next life elsewhere.
+        let mut place = unsafe { self.life.pinned() };
+        let end = self.step(this, place.as_mut(), control);
+        if let TurnEnd::Over(ended) = end {
+            // A new epoch of our own: from here on nobody else reports this end.
+            if let Some(mine) = header.schedule.fence(turn) {
+                drop_quietly(|| place.set(None));
+                self.finish(this, ended);
+                self.end_turn(this, mine, false);
+                return;
+            }
+        } else if self.end_turn(this, turn, matches!(end, TurnEnd::Again)) {
+            return;
         }
-        end
+        // Fenced; whoever did it has reported the end. What is left is dropped before others enter.
+        #[expect(unsafe_code, reason = "see SAFETY")]
+        // SAFETY: fenced while inside, and not left yet.
+        let mut place = unsafe { self.life.pinned() };
+        drop_quietly(|| place.set(None));
+        self.life.leave();
     }
 
-    fn turn_in_spare(self: &Arc<Self>, turn: Turn, control: u32) -> TurnEnd {
-        let mut place = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
+    fn turn_in_spare(&self, this: &CellRef, turn: Turn, control: u32) {
+        let header = self.header();
+        let mut place = header.if_cold(|cold| cold.spare.take()).flatten();
         let end = if control & control::START != 0 && place.is_none() {
-            match self.make_life() {
+            match self.make_life(this) {
                 Ok(life) => {
-                    place = Some(Box::pin(life));
-                    self.poll(place.as_mut().map(Pin::as_mut), control & !control::START)
+                    let life: SpareLife = Box::pin(life);
+                    self.poll(this, Some(place.insert(life).as_mut()), control & !control::START)
                 }
                 Err(ended) => TurnEnd::Over(ended),
             }
         } else {
-            self.poll(place.as_mut().map(Pin::as_mut), control)
+            self.poll(this, place.as_mut().map(Pin::as_mut), control)
         };
-        if !self.header.holds(turn) {
+        let Some(mine) = header.schedule.fence(turn) else {
             // Fenced as well: the spare place, and the note that it is in use, are the successor's.
             drop_quietly(|| drop(place));
-        } else if matches!(end, TurnEnd::Over(_)) {
-            self.header.lower(control::SPARE);
+            return;
+        };
+        let again = matches!(end, TurnEnd::Again);
+        if let TurnEnd::Over(ended) = end {
+            header.lower(control::SPARE);
             drop_quietly(|| drop(place));
+            self.finish(this, ended);
         } else {
-            *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = place;
+            header.with_cold(|cold| cold.spare = place);
         }
-        end
+        self.end_turn(this, mine, again);
+    }
+
+    /// False if the turn was fenced.
+    fn end_turn(&self, this: &CellRef, turn: Turn, again: bool) -> bool {
+        let header = self.header();
+        let queued = header.schedule.end(turn, again);
+        if queued == Some(true) {
+            header.driver().dispatch(Runnable(this.clone()));
+        }
+        queued.is_some()
     }
 
     /// Makes the life if one is due, and polls it in the cell's own place.
-    fn step(self: &Arc<Self>, mut place: Pin<&mut Option<F>>, control: u32) -> TurnEnd {
+    fn step(&self, this: &CellRef, mut place: Pin<&mut Option<F>>, control: u32) -> TurnEnd {
         if control & control::START != 0 {
-            match self.make_life() {
+            match self.make_life(this) {
                 Ok(life) => place.set(Some(life)),
                 Err(ended) => return TurnEnd::Over(ended),
             }
         }
-        self.poll(place.as_pin_mut(), control & !control::START)
+        self.poll(this, place.as_pin_mut(), control & !control::START)
     }
 
-    fn make_life(self: &Arc<Self>) -> Result<F, Ended> {
-        self.header.lower(control::START);
-        let context = Context::new(self.clone(), self.header.incarnation());
+    fn make_life(&self, this: &CellRef) -> Result<F, Ended> {
+        self.header().lower(control::START);
+        let this = this.typed().expect("invariant: a cell has its own message type").clone();
+        let context = Context::new(this, self.header().incarnation());
         let mut make = self.make.lock().unwrap_or_else(PoisonError::into_inner);
         catch_unwind(AssertUnwindSafe(|| make(context)))
             .map_err(|panic| Ended::NotStarted(ExitReason::StartFailed(panic_report(&*panic))))
     }
 
-    fn poll(self: &Arc<Self>, life: Option<Pin<&mut F>>, control: u32) -> TurnEnd {
+    fn poll<L>(&self, this: &CellRef, life: Option<Pin<&mut L>>, control: u32) -> TurnEnd
+    where
+        L: Future<Output = Ended> + ?Sized,
+    {
         let Some(life) = life else { return TurnEnd::Rest };
         if control & control::KILL != 0 {
             return TurnEnd::Over(Ended::By(ExitReason::Killed));
         }
-        let waker = waker_ref(self);
+        let waker = this.waker();
         let polled = catch_unwind(AssertUnwindSafe(|| life.poll(&mut Poller::from_waker(&waker))));
         match polled {
             Ok(Poll::Ready(ended)) => TurnEnd::Over(ended),
             Ok(Poll::Pending) => {
-                if self.header.steps() & 1 == 1 {
-                    self.header.mark_suspected();
+                let header = self.header();
+                if header.steps() & 1 == 1 {
+                    header.mark_suspected();
+                    // The handler may sleep for long; there may be room.
+                    self.body.mailbox.admit_waiters();
                 }
-                if self.header.control() & control::AGAIN != 0 {
-                    self.header.lower(control::AGAIN);
+                if header.control() & control::AGAIN != 0 {
+                    header.lower(control::AGAIN);
                     TurnEnd::Again
                 } else {
                     TurnEnd::Rest
@@ -197,8 +240,8 @@ where
     }
 
     /// Releases what the incarnation held, in the order of M13, and tells the owner last.
-    fn finish(self: &Arc<Self>, ended: Ended) {
-        let header = &self.header;
+    fn finish(&self, this: &CellRef, ended: Ended) {
+        let header = self.header();
         let incarnation = header.incarnation();
         let is_ignored = matches!(ended, Ended::Ignored);
         let (reason, started) = match ended {
@@ -228,8 +271,7 @@ where
             std::mem::take(&mut cold.exit_hooks)
         });
         header.step_ends();
-        let this: Arc<dyn AnyCell> = self.clone();
-        header.system.pause(&this);
+        header.system.pause(this);
         for hook in hooks {
             hook(&exit);
         }
@@ -239,7 +281,7 @@ where
         header.wake_step_watchers();
         if is_ignored {
             // No failure and no life: only its owner needs to know (S3).
-            header.owner.started(header.key, incarnation, Start::Ignored);
+            report_start(this, incarnation, Start::Ignored);
             return;
         }
         header.system.emit(EventKind::AgentExited {
@@ -248,12 +290,16 @@ where
             reason: reason.clone(),
             started,
         });
-        header.owner.exited(header.key, incarnation, reason);
+        match &header.owner {
+            Some(owner) => owner.exited(header.key, incarnation, reason),
+            None => root::exited(this, reason),
+        }
     }
 
     fn dead_letter(&self, mail: Mail<A::Msg>, reason: Reason) {
-        self.header.dead.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        self.header.system.dead_letter(DeadLetter::of(&self.header.id, &mail.message, reason));
+        let header = self.header();
+        header.dead.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        header.system.dead_letter(DeadLetter::of(&header.id, &mail.message, reason));
         drop_quietly(|| drop(mail));
     }
 }
@@ -264,69 +310,54 @@ where
     Make: FnMut(Context<A>) -> F + Send + 'static,
     F: Future<Output = Ended> + Send + 'static,
 {
-    fn header(&self) -> &Header {
-        &self.header
+    fn message_type(&self) -> TypeId {
+        TypeId::of::<A::Msg>()
     }
 
-    fn run(self: Arc<Self>, budget: u32) {
-        let Some(turn) = self.header.begin_turn(budget) else { return };
-        let end = self.turn(turn);
-        if !self.header.holds(turn) {
-            return; // fenced: whoever fenced it has reported the end
-        }
-        let again = matches!(end, TurnEnd::Again);
-        if let TurnEnd::Over(ended) = end {
-            self.finish(ended);
-        }
-        if self.header.end_turn(turn, again) {
-            let driver = self.header.driver.clone();
-            driver.dispatch(Runnable(self));
+    fn run(&self, this: &CellRef, budget: u32) {
+        if let Some(turn) = self.header().schedule.begin() {
+            self.turn(this, turn, budget);
         }
     }
 
-    fn wake(self: Arc<Self>) {
-        if self.header.notify() {
-            let driver = self.header.driver.clone();
-            driver.dispatch(Runnable(self));
-        }
+    fn run_claimed(&self, this: &CellRef, turn: Turn, budget: u32) {
+        self.turn(this, turn, budget);
     }
 
-    fn fence(self: Arc<Self>, turn: Turn) -> bool {
-        let Some(mine) = self.header.fence(turn) else { return false };
-        self.finish(Ended::By(ExitReason::Killed));
-        if self.header.end_turn(mine, false) {
-            let driver = self.header.driver.clone();
-            driver.dispatch(Runnable(self));
+    fn fence(&self, this: &CellRef, turn: Turn) -> bool {
+        let header = self.header();
+        let Some(mine) = header.schedule.fence(turn) else { return false };
+        if header.control() & control::SPARE == 0 {
+            self.life.lose();
         }
+        self.finish(this, Ended::By(ExitReason::Killed));
+        self.end_turn(this, mine, false);
         true
     }
 
-    fn deliver(self: Arc<Self>, envelope: Envelope) -> Result<(), SendError<Envelope>> {
+    fn deliver(&self, this: &CellRef, envelope: Envelope) -> Result<(), SendError<Envelope>> {
         let lane = crate::envelope_agent::lane_of(&envelope);
         let message = A::from_envelope(envelope).map_err(SendError::NotUnderstood)?;
-        let this: Arc<dyn MsgCell<A::Msg>> = self;
-        Addr::<A>::from_cell(this).tell_on(lane, message).map_err(|error| {
-            error.map(|message| match A::into_envelope(message) {
+        let this = this.typed().expect("invariant: a cell has its own message type");
+        crate::address::push(this, lane, Mail { message, asker: None }).map_err(|error| {
+            error.map(|mail| match A::into_envelope(mail.message) {
                 Ok(envelope) => envelope,
                 Err(_) => unreachable!("invariant: made from an envelope by from_envelope"),
             })
         })
     }
 
-    fn mailbox_any(&self) -> &dyn Any {
-        &self.mailbox
-    }
-
-    fn address_any(self: Arc<Self>) -> Box<dyn Any + Send> {
-        Box::new(Addr::<A>::from_cell(self))
+    fn boxed_addr(&self, this: &CellRef) -> Box<dyn Any + Send> {
+        let this = this.typed().expect("invariant: a cell has its own message type");
+        Box::new(Addr::<A>::from_cell(this.clone()))
     }
 
     fn open(&self) {
-        self.mailbox.open();
+        self.body.mailbox.open();
     }
 
     fn close(&self) {
-        self.mailbox.close();
+        self.body.mailbox.close();
     }
 
     fn discard(&self, reason: Reason) {
@@ -334,7 +365,7 @@ where
         // A message that is still being written belongs to a sender that will see it accepted; it
         // is a matter of nanoseconds.
         loop {
-            match self.mailbox.take(|| true) {
+            match self.body.mailbox.take(|| true) {
                 Taken::Mail(mail) => self.dead_letter(mail, reason),
                 Taken::Writing => std::hint::spin_loop(),
                 Taken::Empty | Taken::Fenced => return,
@@ -343,80 +374,92 @@ where
     }
 
     fn queued(&self) -> usize {
-        self.mailbox.len()
+        self.body.mailbox.len()
     }
 
     fn totals(&self) -> (u64, u64) {
-        self.mailbox.totals()
+        self.body.mailbox.totals()
     }
 
     fn trim(&self) {
-        self.mailbox.trim();
+        self.body.mailbox.trim();
+    }
+
+    fn admit_waiters(&self) -> bool {
+        self.body.mailbox.admit_waiters()
     }
 }
 
-impl<A, Make, F> MsgCell<A::Msg> for Cell<A, Make, F>
-where
-    A: Agent,
-    Make: FnMut(Context<A>) -> F + Send + 'static,
-    F: Future<Output = Ended> + Send + 'static,
-{
-    fn mailbox(&self) -> &Mailbox<A::Msg> {
-        &self.mailbox
-    }
-
-    fn wake_ref(&self, this: &Arc<dyn MsgCell<A::Msg>>) {
-        if self.header.notify() {
-            self.header.driver.dispatch(Runnable(this.clone()));
-        }
-    }
-}
-
-impl<A, Make, F> ArcWake for Cell<A, Make, F>
-where
-    A: Agent,
-    Make: FnMut(Context<A>) -> F + Send + 'static,
-    F: Future<Output = Ended> + Send + 'static,
-{
-    fn wake_by_ref(this: &Arc<Self>) {
-        if this.header.notify() {
-            this.header.driver.dispatch(Runnable(this.clone()));
-        }
+/// Tells the owner of a cell that its start is over.
+pub(crate) fn report_start(this: &CellRef, incarnation: u64, start: Start) {
+    let header = this.header();
+    match &header.owner {
+        Some(owner) => owner.started(header.key, incarnation, start),
+        None => root::started(this, start),
     }
 }
 
 /// Admits a message to a cell as its overflow policy says, and wakes the cell if it slept.
 pub(crate) fn send<M: Send + 'static>(
-    cell: &Arc<dyn MsgCell<M>>,
+    cell: &TypedRef<M>,
     lane: Lane,
     mail: Mail<M>,
 ) -> Result<(), Refused<Mail<M>>> {
-    if admit(cell.header(), cell.mailbox(), lane, mail)? {
-        cell.wake_ref(cell);
+    if admit(cell, lane, mail)? {
+        cell.untyped().wake();
     }
     Ok(())
 }
 
 /// As [`send`]; true when the caller must wake the cell.
+#[inline]
 pub(crate) fn admit<M: Send + 'static>(
-    header: &Header,
-    mailbox: &Mailbox<M>,
+    cell: &TypedRef<M>,
     lane: Lane,
     mail: Mail<M>,
 ) -> Result<bool, Refused<Mail<M>>> {
-    let pushed = mailbox.push(lane, mail, |mail, policy| {
-        use std::sync::atomic::Ordering;
-        let reason = match policy {
-            Overflow::DropNewest => {
-                header.turned_away.fetch_add(1, Ordering::Relaxed);
-                Reason::DroppedNewest
-            }
-            _ => Reason::DroppedOldest,
-        };
-        header.dead.fetch_add(1, Ordering::Relaxed);
+    match cell.mailbox().push(lane, mail) {
+        Ok(pushed) => Ok(pushed.wake),
+        Err(Refused::Full(mail)) => overflow(cell, lane, mail),
+        Err(closed) => Err(closed),
+    }
+}
+
+/// Does with the message that found no room what the policy says. What it drops becomes a dead
+/// letter: nothing disappears here.
+#[cold]
+fn overflow<M: Send + 'static>(
+    cell: &TypedRef<M>,
+    lane: Lane,
+    mail: Mail<M>,
+) -> Result<bool, Refused<Mail<M>>> {
+    let header = cell.header();
+    let dead_letter = |mail: Mail<M>, reason| {
+        header.dead.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         header.system.dead_letter(DeadLetter::of(&header.id, &mail.message, reason));
-    })?;
-    Ok(pushed.is_some_and(|pushed| pushed.wake))
+    };
+    let mut mail = mail;
+    loop {
+        match cell.mailbox().options().overflow {
+            Overflow::Wait(_) | Overflow::Reject => return Err(Refused::Full(mail)),
+            Overflow::DropNewest => {
+                header.with_cold(|cold| cold.turned_away += 1);
+                dead_letter(mail, Reason::DroppedNewest);
+                return Ok(false);
+            }
+            // Another sender may take the room that we make: then we make room again.
+            Overflow::DropOldest => {
+                if let Some(oldest) = cell.mailbox().evict(lane) {
+                    dead_letter(oldest, Reason::DroppedOldest);
+                }
+            }
+        }
+        mail = match cell.mailbox().push(lane, mail) {
+            Ok(pushed) => return Ok(pushed.wake),
+            Err(Refused::Full(mail)) => mail,
+            Err(closed) => return Err(closed),
+        };
+    }
 }
 
 /// Runs a destructor of user code; its panic ends here.

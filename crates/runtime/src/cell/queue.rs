@@ -1,15 +1,21 @@
-//! A queue of many producers and one consumer at a time: one atomic read-modify-write per push.
+//! A queue of many producers and one consumer at a time: one atomic read-modify-write per push and
+//! one per pop.
 //!
-//! Messages stand inline in blocks of [`BLOCK_LEN`] slots; an empty queue that was never used, or
-//! was trimmed, owns no block. The tail word carries three flags beside the position, so that the
-//! single compare-and-swap that claims a slot also
-//! - checks the bound (position minus what was popped),
+//! Messages stand inline in blocks; an empty queue that was never used, or was trimmed, owns no
+//! block. The tail word carries three flags beside the position, so that the single
+//! compare-and-swap that claims a slot also
+//! - checks the bound,
 //! - learns whether the queue is closed or others wait for room,
 //! - takes the *parked* flag: exactly one producer sees the change from empty to non-empty.
 //!
-//! The consumer side is a mutex over the head. It is not on the send path; it makes every pop
-//! exclusive whoever calls it: the cell's current incarnation, a sender that evicts the oldest
-//! message, or an incarnation that was fenced and comes back late.
+//! The consumer's side is a lock bit in the head word, which is not on the way of a send. It makes
+//! every pop exclusive whoever calls it: the cell's current incarnation, a sender that evicts the
+//! oldest message, or an incarnation that was fenced and comes back late. It is held for a few
+//! instructions and never while code of a user runs.
+//!
+//! The two sides meet as rarely as they can: a producer compares its position with a limit that it
+//! refreshes from the head only when it reaches it, and the consumer looks at a slot's own flag and
+//! turns to the tail only when that says that nothing is there.
 #![expect(unsafe_code, reason = "slots are written by their claimer and read once by the consumer")]
 
 #[cfg(all(test, loom))]
@@ -20,13 +26,12 @@ mod tests;
 use std::mem::MaybeUninit;
 use std::ptr;
 
-use crate::sync::{
-    AtomicBool, AtomicPtr, AtomicUsize, Mutex, Ordering, UnsafeCell, lock, spin_loop,
-};
+use crate::sync::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, UnsafeCell, pause};
 
 /// Positions per block; the last one is not a slot but means "the next block is being installed".
+// 15 slots of a small message (40 B with its flag) are 616 B: malloc's quick lists end at 1,032 B.
 #[cfg(not(loom))]
-const LAP: usize = 32;
+const LAP: usize = 16;
 #[cfg(loom)]
 const LAP: usize = 3; // small, so that a model reaches the border of a block
 
@@ -40,8 +45,13 @@ const CLOSED: usize = 0b010;
 /// Senders wait for room: a newcomer queues behind them.
 const WAITERS: usize = 0b100;
 const FLAGS: usize = 0b111;
-/// One position.
+/// One position of the tail.
 const STEP: usize = 0b1000;
+
+/// Somebody pops.
+const LOCKED: usize = 1;
+/// One position of the head.
+const HEAD_STEP: usize = 2;
 
 /// How often the consumer looks again for a message whose slot is claimed but not yet written.
 #[cfg(not(loom))]
@@ -69,6 +79,14 @@ impl<T> Block<T> {
             }),
         })
     }
+
+    /// Makes it as new; no slot of it holds a message.
+    fn reset(&mut self) {
+        self.next.store(ptr::null_mut(), Ordering::Relaxed);
+        for slot in &self.slots {
+            slot.ready.store(false, Ordering::Relaxed);
+        }
+    }
 }
 
 /// What a successful push found.
@@ -90,7 +108,7 @@ pub(crate) enum Refused<T> {
 pub(crate) enum Popped<T> {
     Message {
         message: T,
-        /// Senders wait for the room that this pop made.
+        /// Senders wait for room. Looked for only once per block.
         waiters: bool,
     },
     Empty,
@@ -119,24 +137,24 @@ pub(crate) enum Turn {
     Waiter,
 }
 
-/// Consumer's side.
-struct Head {
-    /// Position of the next message, as in the tail word without flags.
-    position: usize,
-    /// Slots that were jumped over by [`Queue::trim`] and never held a message.
-    skipped: usize,
-}
-
 /// See the module.
+// The words of the consumer first, those of the producers last.
+#[repr(C)]
 pub(crate) struct Queue<T> {
-    /// Position of the next free slot times [`STEP`], and the flags.
-    tail: AtomicUsize,
-    tail_block: AtomicPtr<Block<T>>,
-    head: Mutex<Head>,
+    /// Position of the next message times [`HEAD_STEP`], and [`LOCKED`].
+    head: AtomicUsize,
     /// Written by the first producer (null to block) and by the consumer.
     head_block: AtomicPtr<Block<T>>,
-    /// Messages popped so far: what producers compare the bound with.
-    popped: AtomicUsize,
+    /// Slots that were jumped over by [`Queue::trim`] and never held a message. Under the lock.
+    skipped: AtomicUsize,
+    /// Up to so many messages, counted from the first, there was room at some time: a lower bound.
+    limit: AtomicUsize,
+    /// A block that the consumer has emptied, for the next producer that needs one: their threads
+    /// would fight over the allocator's locks.
+    spare: AtomicPtr<Block<T>>,
+    tail_block: AtomicPtr<Block<T>>,
+    /// Position of the next free slot times [`STEP`], and the flags.
+    tail: AtomicUsize,
 }
 
 // SAFETY: the queue moves values of T between threads and never shares a reference to one.
@@ -152,15 +170,26 @@ fn count(position: usize) -> usize {
 impl<T> Queue<T> {
     pub(crate) fn new() -> Self {
         Self {
-            tail: AtomicUsize::new(0),
-            tail_block: AtomicPtr::new(ptr::null_mut()),
-            head: Mutex::new(Head { position: 0, skipped: 0 }),
+            head: AtomicUsize::new(0),
             head_block: AtomicPtr::new(ptr::null_mut()),
-            popped: AtomicUsize::new(0),
+            skipped: AtomicUsize::new(0),
+            limit: AtomicUsize::new(0),
+            spare: AtomicPtr::new(ptr::null_mut()),
+            tail_block: AtomicPtr::new(ptr::null_mut()),
+            tail: AtomicUsize::new(0),
         }
     }
 
+    /// A queue that accepts nothing yet, and whose consumer takes no notice of it before the first
+    /// push has woken it.
+    pub(crate) fn closed_and_parked() -> Self {
+        let queue = Self::new();
+        queue.tail.store(CLOSED | PARKED, Ordering::Relaxed);
+        queue
+    }
+
     /// Appends `message` unless `len_max` messages are queued, others wait, or the queue is closed.
+    #[inline]
     pub(crate) fn push(
         &self,
         message: T,
@@ -171,28 +200,27 @@ impl<T> Queue<T> {
         // Acquire: whoever reads a position of a new lap must see the block installed before it.
         let mut tail = self.tail.load(Ordering::Acquire);
         loop {
-            if tail & CLOSED != 0 {
-                return Err(Refused::Closed(message));
-            }
-            if tail & WAITERS != 0 && turn == Turn::Newcomer {
-                return Err(Refused::Full(message));
+            if tail & (CLOSED | WAITERS) != 0 {
+                if tail & CLOSED != 0 {
+                    return Err(Refused::Closed(message));
+                }
+                if turn == Turn::Newcomer {
+                    return Err(Refused::Full(message));
+                }
             }
             let position = tail / STEP;
             let offset = position % LAP;
-            if offset == BLOCK_LEN {
-                pause();
-                tail = self.tail.load(Ordering::Acquire);
-                continue;
-            }
-            // Acquire pairs with the consumer's Release: room that we see was really vacated.
-            if count(position).wrapping_sub(self.popped.load(Ordering::Acquire)) >= len_max {
-                // `popped` may be newer than `tail`; judge again from one that is not stale.
-                let fresh = self.tail.load(Ordering::Acquire);
-                if fresh == tail {
-                    return Err(Refused::Full(message));
+            // Relaxed: an old limit is a lower one, and slots are never used twice, so no memory
+            // depends on it.
+            if offset == BLOCK_LEN || count(position) >= self.limit.load(Ordering::Relaxed) {
+                match self.look_again(tail, len_max) {
+                    Some(fresh) => {
+                        tail = fresh;
+                        continue;
+                    }
+                    None if offset == BLOCK_LEN => unreachable!("invariant: looked at again"),
+                    None => return Err(Refused::Full(message)),
                 }
-                tail = fresh;
-                continue;
             }
             let block = self.tail_block.load(Ordering::Acquire);
             if block.is_null() {
@@ -202,7 +230,7 @@ impl<T> Queue<T> {
                 continue;
             }
             if offset + 1 == BLOCK_LEN && spare.is_none() {
-                spare = Some(Block::boxed());
+                spare = Some(self.take_spare().unwrap_or_else(Block::boxed));
             }
             // AcqRel: releases nothing of ours but keeps the flags' history in order, and acquires
             // the block pointer that belongs to this position.
@@ -221,6 +249,51 @@ impl<T> Queue<T> {
                     return Ok(Pushed { wake: tail & PARKED != 0 });
                 }
                 Err(found) => tail = found,
+            }
+        }
+    }
+
+    /// The tail to go on with when the position in `tail` is no slot or lies beyond the known
+    /// limit; `None` when the queue is full.
+    #[cold]
+    fn look_again(&self, tail: usize, len_max: usize) -> Option<usize> {
+        let position = tail / STEP;
+        if position % LAP == BLOCK_LEN {
+            pause();
+            return Some(self.tail.load(Ordering::Acquire));
+        }
+        // Acquire pairs with the consumer's Release: room that we see was really vacated.
+        let popped = count(self.head.load(Ordering::Acquire) / HEAD_STEP);
+        let limit = popped.saturating_add(len_max);
+        if count(position) < limit {
+            // Another producer may store an older limit after this one: it is then looked up again.
+            self.limit.store(limit, Ordering::Relaxed);
+            return Some(tail);
+        }
+        // The head may be newer than `tail`; judge again from one that is not stale.
+        let fresh = self.tail.load(Ordering::Acquire);
+        (fresh != tail).then_some(fresh)
+    }
+
+    fn take_spare(&self) -> Option<Box<Block<T>>> {
+        if self.spare.load(Ordering::Relaxed).is_null() {
+            return None;
+        }
+        // Acquire: its flags were reset before it was put there.
+        let spare = self.spare.swap(ptr::null_mut(), Ordering::Acquire);
+        // SAFETY: put there by `keep_spare`, which gave it away, and taken once.
+        (!spare.is_null()).then(|| unsafe { Box::from_raw(spare) })
+    }
+
+    /// Keeps an empty block for the next producer, unless there is one.
+    fn keep_spare(&self, mut block: Box<Block<T>>) {
+        if self.spare.load(Ordering::Relaxed).is_null() {
+            block.reset();
+            let block = Box::into_raw(block);
+            let before = self.spare.swap(block, Ordering::AcqRel);
+            if !before.is_null() {
+                // SAFETY: as in `take_spare`.
+                drop(unsafe { Box::from_raw(before) });
             }
         }
     }
@@ -267,77 +340,113 @@ impl<T> Queue<T> {
         slot.ready.store(true, Ordering::Release);
     }
 
+    /// Takes the consumer's side; the position of the next message.
+    fn lock_head(&self) -> usize {
+        let mut head = self.head.load(Ordering::Relaxed);
+        let mut tries = 0_u32;
+        loop {
+            if head & LOCKED == 0 {
+                match self.head.compare_exchange_weak(
+                    head,
+                    head | LOCKED,
+                    Ordering::Acquire,
+                    Ordering::Relaxed,
+                ) {
+                    Ok(_) => return head / HEAD_STEP,
+                    Err(found) => head = found,
+                }
+                continue;
+            }
+            pause();
+            tries += 1;
+            if tries % 128 == 0 {
+                // Its holder may have lost its core.
+                #[cfg(not(loom))]
+                std::thread::yield_now();
+            }
+            head = self.head.load(Ordering::Relaxed);
+        }
+    }
+
+    /// Gives the consumer's side back. Release: publishes what was popped as well.
+    fn unlock_head(&self, position: usize) {
+        self.head.store(position * HEAD_STEP, Ordering::Release);
+    }
+
     /// Takes the oldest message.
     pub(crate) fn pop(&self) -> Popped<T> {
-        let mut head = lock(&self.head);
-        self.pop_locked(&mut head)
+        self.pop_if(|| true).expect("invariant: always allowed")
     }
 
     /// Takes the oldest message if `allowed` still holds under the head's lock.
     ///
     /// An incarnation that was fenced and comes back must not take mail of its successor.
+    #[inline]
     pub(crate) fn pop_if(&self, allowed: impl FnOnce() -> bool) -> Option<Popped<T>> {
-        let mut head = lock(&self.head);
-        allowed().then(|| self.pop_locked(&mut head))
-    }
-
-    fn pop_locked(&self, head: &mut Head) -> Popped<T> {
-        let tail = self.tail.load(Ordering::Acquire);
-        let popped = count(head.position);
-        if count(tail / STEP) == popped {
-            return Popped::Empty;
+        let position = self.lock_head();
+        if !allowed() {
+            self.unlock_head(position);
+            return None;
         }
         let block = self.head_block.load(Ordering::Acquire);
-        if block.is_null() {
-            return Popped::Writing; // the first producer is between its two stores
-        }
-        let offset = head.position % LAP;
-        // SAFETY: the head's block is freed only below, under the head's lock, which we hold.
-        let slot = unsafe { &(*block).slots[offset] };
-        if !is_ready(slot) {
-            return Popped::Writing;
-        }
+        let offset = position % LAP;
+        // SAFETY: the head's block is freed only by leave_block and trim, under the lock we hold.
+        let slot = (!block.is_null()).then(|| unsafe { &(*block).slots[offset] });
+        let Some(slot) = slot.filter(|slot| slot.ready.load(Ordering::Acquire)) else {
+            self.unlock_head(position);
+            return Some(self.pop_slow(position));
+        };
         let message = slot.value.with_mut(|value| {
             // SAFETY: `ready` was set after the value was written, and the head moves on below, so
             // it is read once.
             unsafe { (*value).assume_init_read() }
         });
-        head.position += 1;
         if offset + 1 == BLOCK_LEN {
-            self.leave_block(head, block);
+            self.leave_block(block);
+            self.unlock_head(position + 2);
+            let waiters = self.tail.load(Ordering::Relaxed) & WAITERS != 0;
+            return Some(Popped::Message { message, waiters });
         }
-        self.popped.store(popped + 1, Ordering::Release);
-        Popped::Message { message, waiters: tail & WAITERS != 0 }
+        self.unlock_head(position + 1);
+        Some(Popped::Message { message, waiters: false })
+    }
+
+    /// Why there was no message at `position`.
+    #[cold]
+    fn pop_slow(&self, position: usize) -> Popped<T> {
+        for _ in 0..SPINS {
+            if count(self.tail.load(Ordering::Acquire) / STEP) == count(position) {
+                return Popped::Empty;
+            }
+            // Claimed and not yet written: a matter of nanoseconds, unless its producer lost its
+            // core. Whether it is there now is seen by the next pop.
+            pause();
+        }
+        Popped::Writing
     }
 
     /// Frees a block whose last message was read.
-    fn leave_block(&self, head: &mut Head, block: *mut Block<T>) {
+    fn leave_block(&self, block: *mut Block<T>) {
         // SAFETY: as in pop. The producer of the last slot installs the next block before it writes
         // that slot, so `next` is there.
         let next = unsafe { &*block }.next.load(Ordering::Acquire);
         self.head_block.store(next, Ordering::Release);
-        head.position += 1;
         // SAFETY: all slots were read, so all their producers have made their last access.
-        drop(unsafe { Box::from_raw(block) });
+        self.keep_spare(unsafe { Box::from_raw(block) });
     }
 
-    /// Marks the consumer as sleeping if the queue is empty.
+    /// Marks the consumer as sleeping if the queue is empty. For the one whose turn it is.
     ///
-    /// A sender that waits for room announces itself by a read-modify-write of the tail and then
-    /// looks for room; we free room and then exchange the tail. So whichever exchange is second
-    /// sees the other side: either we report the waiter here or it finds the room by itself.
+    /// A push after the exchange finds the flag; one before it makes the exchange fail.
     pub(crate) fn park(&self) -> Parked {
-        let head = lock(&self.head);
         let tail = self.tail.load(Ordering::Acquire);
-        let empty = count(tail / STEP) == count(head.position);
-        let swap = |from, to| {
-            self.tail.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
-        };
-        if empty && swap(tail, tail | PARKED) {
-            Parked::Asleep { waiters: tail & WAITERS != 0 }
-        } else {
-            Parked::Mail
-        }
+        let head = self.head.load(Ordering::Acquire) / HEAD_STEP;
+        let parked = count(tail / STEP) == count(head)
+            && self
+                .tail
+                .compare_exchange(tail, tail | PARKED, Ordering::AcqRel, Ordering::Acquire)
+                .is_ok();
+        if parked { Parked::Asleep { waiters: tail & WAITERS != 0 } } else { Parked::Mail }
     }
 
     /// Gives the block of an empty queue back to the allocator; false when there is mail.
@@ -345,16 +454,24 @@ impl<T> Queue<T> {
     /// It takes the way of a producer that installs a block: it moves the tail to the position that
     /// is no slot, exchanges the block (for none), and moves on.
     pub(crate) fn trim(&self) -> bool {
-        let mut head = lock(&self.head);
+        let head = self.lock_head();
+        let (at, trimmed) = self.trim_locked(head);
+        self.unlock_head(at);
+        trimmed
+    }
+
+    fn trim_locked(&self, head: usize) -> (usize, bool) {
         let tail = self.tail.load(Ordering::Acquire);
         let position = tail / STEP;
         let offset = position % LAP;
-        if count(position) != count(head.position) || offset == BLOCK_LEN {
-            return false;
+        if count(position) != count(head) || offset == BLOCK_LEN {
+            return (head, false);
         }
+        drop(self.take_spare());
         let block = self.head_block.load(Ordering::Acquire);
         if block.is_null() {
-            return true;
+            // No block, or its first producer is about to write.
+            return (head, true);
         }
         let installing = ((position - offset + BLOCK_LEN) * STEP) | (tail & FLAGS);
         if self
@@ -362,19 +479,18 @@ impl<T> Queue<T> {
             .compare_exchange(tail, installing, Ordering::AcqRel, Ordering::Acquire)
             .is_err()
         {
-            return false;
+            return (head, false);
         }
         self.head_block.store(ptr::null_mut(), Ordering::Release);
         self.tail_block.store(ptr::null_mut(), Ordering::Release);
-        // The skipped positions were never messages: `popped` and the count of the tail both jump.
-        head.skipped += BLOCK_LEN - offset;
-        head.position = position - offset + LAP;
-        self.popped.store(count(head.position), Ordering::Release);
+        // The skipped positions were never messages: the counts of head and tail both jump.
+        let skipped = self.skipped.load(Ordering::Relaxed);
+        self.skipped.store(skipped + BLOCK_LEN - offset, Ordering::Relaxed);
         self.tail.fetch_add(STEP, Ordering::Release);
         // SAFETY: every claimed slot was read (the queue was empty at the exchange), and no producer
         // can claim another one of this block: its position is gone.
         drop(unsafe { Box::from_raw(block) });
-        true
+        (position - offset + LAP, true)
     }
 
     /// Refuses every later push.
@@ -388,6 +504,8 @@ impl<T> Queue<T> {
     }
 
     /// Says whether senders wait for room.
+    ///
+    /// A read-modify-write, like the consumer's park: whichever is second sees the other.
     pub(crate) fn mark_waiters(&self, waiting: bool) {
         if waiting {
             self.tail.fetch_or(WAITERS, Ordering::AcqRel);
@@ -396,39 +514,40 @@ impl<T> Queue<T> {
         }
     }
 
+    /// Whether senders wait for room.
+    pub(crate) fn has_waiters(&self) -> bool {
+        self.tail.load(Ordering::Relaxed) & WAITERS != 0
+    }
+
     /// Messages in the queue.
     pub(crate) fn len(&self) -> usize {
-        let popped = self.popped.load(Ordering::Acquire);
+        let popped = count(self.head.load(Ordering::Acquire) / HEAD_STEP);
         count(self.tail.load(Ordering::Acquire) / STEP).saturating_sub(popped)
     }
 
     /// Messages ever pushed, and ever popped, in one consistent look.
     pub(crate) fn totals(&self) -> (u64, u64) {
-        let head = lock(&self.head);
-        let pushed = count(self.tail.load(Ordering::Acquire) / STEP) - head.skipped;
-        let popped = count(head.position) - head.skipped;
+        let head = self.lock_head();
+        let skipped = self.skipped.load(Ordering::Relaxed);
+        let pushed = count(self.tail.load(Ordering::Acquire) / STEP) - skipped;
+        let popped = count(head) - skipped;
+        self.unlock_head(head);
         (pushed as u64, popped as u64)
     }
 
     pub(crate) fn is_closed(&self) -> bool {
         self.tail.load(Ordering::Acquire) & CLOSED != 0
     }
-}
 
-fn is_ready<T>(slot: &Slot<T>) -> bool {
-    for _ in 0..SPINS {
-        if slot.ready.load(Ordering::Acquire) {
-            return true;
-        }
-        pause();
+    /// As [`Queue::is_closed`], in one order with closes and opens by others.
+    pub(crate) fn is_closed_in_order(&self) -> bool {
+        self.tail.fetch_or(0, Ordering::AcqRel) & CLOSED != 0
     }
-    slot.ready.load(Ordering::Acquire)
-}
 
-fn pause() {
-    #[cfg(loom)]
-    loom::thread::yield_now();
-    spin_loop();
+    /// Whether it owns memory.
+    pub(crate) fn is_used(&self) -> bool {
+        !self.tail_block.load(Ordering::Relaxed).is_null()
+    }
 }
 
 impl<T> Drop for Queue<T> {
@@ -436,6 +555,7 @@ impl<T> Drop for Queue<T> {
         while let Popped::Message { message, .. } = self.pop() {
             drop(message);
         }
+        drop(self.take_spare());
         let block = self.head_block.load(Ordering::Acquire);
         if !block.is_null() {
             // SAFETY: exclusive access; all messages were taken out above.

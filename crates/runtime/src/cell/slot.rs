@@ -1,48 +1,66 @@
-//! A pinned value that one thread at a time may poll, stored in its cell: no second allocation.
-#![expect(unsafe_code, reason = "pins a value inside the shared cell, behind a try-lock")]
+//! A pinned value stored in its cell: no second allocation. Whoever has the cell's turn may poll it.
+#![expect(unsafe_code, reason = "pins a value inside the shared cell, for the holder of the turn")]
 
-use std::cell::UnsafeCell;
+#[cfg(all(test, loom))]
+mod loom_tests;
+
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::sync::{AtomicU32, Ordering, UnsafeCell};
+
+/// Nobody but the holder of the turn is inside.
+const CLEAR: u32 = 0;
+/// A fenced turn is inside, or has not said yet that it left.
+const LOST: u32 = 1;
+/// A fenced turn has left before its fencer noted that it was lost.
+const LEFT: u32 = 2;
 
 /// See the module.
 pub(crate) struct PinnedSlot<F> {
-    busy: AtomicBool,
+    state: AtomicU32,
     value: UnsafeCell<Option<F>>,
 }
 
-// SAFETY: the value is reached only through a guard, and there is at most one guard at a time.
+// SAFETY: the value is reached only under the contract of `pinned`: by one thread at a time.
 unsafe impl<F: Send> Sync for PinnedSlot<F> {}
 
 impl<F> PinnedSlot<F> {
-    pub(crate) const fn empty() -> Self {
-        Self { busy: AtomicBool::new(false), value: UnsafeCell::new(None) }
+    pub(crate) fn empty() -> Self {
+        Self { state: AtomicU32::new(CLEAR), value: UnsafeCell::new(None) }
     }
 
-    /// Exclusive access, unless somebody else has it.
+    /// The value, pinned.
     ///
     /// # Safety
-    /// `self` must not move after the first call until it is dropped (it lives in an `Arc`).
-    pub(crate) unsafe fn try_lock(&self) -> Option<SlotGuard<'_, F>> {
-        (!self.busy.swap(true, Ordering::Acquire)).then_some(SlotGuard { slot: self })
+    /// - The slot does not move from the first call until it is dropped (it lives in a cell).
+    /// - The caller has the cell's turn and [`PinnedSlot::is_lost`] is false; or its turn was fenced
+    ///   while it was inside, and it has not called [`PinnedSlot::leave`] yet.
+    #[expect(clippy::mut_from_ref, reason = "exclusive by the contract")]
+    pub(crate) unsafe fn pinned(&self) -> Pin<&mut Option<F>> {
+        // SAFETY: exclusive and pinned, by the contract.
+        self.value.with_mut(|value| unsafe { Pin::new_unchecked(&mut *value) })
     }
-}
 
-/// Exclusive access to the value of a [`PinnedSlot`].
-pub(crate) struct SlotGuard<'a, F> {
-    slot: &'a PinnedSlot<F>,
-}
-
-impl<F> SlotGuard<'_, F> {
-    /// The value, pinned.
-    pub(crate) fn as_pin_mut(&mut self) -> Pin<&mut Option<F>> {
-        // SAFETY: the guard is the only access, and the slot does not move (contract of try_lock).
-        unsafe { Pin::new_unchecked(&mut *self.slot.value.get()) }
+    /// For whoever fenced a turn that was inside: nobody may enter until that turn has left.
+    pub(crate) fn lose(&self) {
+        self.meet(LOST, LEFT);
     }
-}
 
-impl<F> Drop for SlotGuard<'_, F> {
-    fn drop(&mut self) {
-        self.slot.busy.store(false, Ordering::Release);
+    /// For a turn that was fenced while it was inside: it leaves, and leaves nothing behind.
+    pub(crate) fn leave(&self) {
+        self.meet(LEFT, LOST);
+    }
+
+    /// Each fence has one of either side; the second of the two clears the slot.
+    fn meet(&self, mine: u32, theirs: u32) {
+        // AcqRel: what was done inside is over before the next one enters.
+        if self.state.swap(mine, Ordering::AcqRel) == theirs {
+            self.state.store(CLEAR, Ordering::Release);
+        }
+    }
+
+    /// Whether a fenced turn may still be inside.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.state.load(Ordering::Acquire) != CLEAR
     }
 }

@@ -3,152 +3,87 @@
 //! A send from inside a runner touches no tokio state: the cell goes to the runner's own queue. A
 //! runner without work takes from the others before it sleeps. A second runner is woken only when
 //! the work that waits is worth the wake, which costs 10 to 40 µs across cores.
+//!
+//! Reading order: `local` (a runner's queue and what others see of it), `runner` (the loop), `pace`
+//! (how long a turn is), `guest` (asks that run on the asker's stack), `seat` (who runs what where),
+//! `solo` (agents with a driver of their own).
 
+mod guest;
+mod local;
+pub(crate) mod pace;
+mod runner;
 pub(crate) mod seat;
 pub(crate) mod solo;
 
-use std::collections::VecDeque;
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use self::seat::{Place, Seat};
-use crate::cell::dispatch::{Dispatch, Runnable, TURN_BUDGET};
+use tokio::runtime::{Handle, Id};
 
-/// Turns that a runner gives before it lets tokio's other jobs have the worker.
-const TURNS_PER_POLL: u32 = 64;
-/// Queued work beyond which another runner is worth its wake.
-const WORTH_A_WAKE: Duration = Duration::from_micros(50);
-/// Every so many turns a runner looks at the clock: a look costs some 25 ns.
-const TURNS_PER_SAMPLE: u32 = 16;
-/// What a turn is taken to cost before it was measured, in nanoseconds.
-const TURN_COST_GUESS_NS: u64 = 1_000;
+use self::local::{Local, Runner};
+pub(crate) use self::runner::RunnerJob;
+use self::seat::Seat;
+use crate::cell::dispatch::{Dispatch, Runnable};
 
 /// See the module.
 pub(crate) struct Pool {
     runners: Box<[Arc<Runner>]>,
+    /// Cells that were woken by threads that are no runners.
+    outside: Mutex<Vec<Runnable>>,
+    /// How many there are, readable without the lock.
+    n_outside: AtomicUsize,
+    /// The seats of threads that run cells for those who ask.
+    guests: Mutex<Vec<Weak<Seat>>>,
+    runtime: Id,
     closed: AtomicBool,
 }
 
-/// One runner's part that the others see.
-pub(crate) struct Runner {
-    seat: Arc<Seat>,
-    queue: Mutex<VecDeque<Runnable>>,
-    /// Length of the queue, readable without its lock.
-    len: AtomicUsize,
-    asleep: AtomicBool,
-    /// A handler holds its thread: new work goes to others until that turn is over.
-    held: AtomicBool,
-    waker: Mutex<Option<Waker>>,
-    /// Running average of a turn's cost, in nanoseconds.
-    turn_cost_ns: AtomicU64,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Runner {
-    fn new() -> Self {
-        Self {
-            seat: Arc::default(),
-            queue: Mutex::default(),
-            len: AtomicUsize::new(0),
-            asleep: AtomicBool::new(false),
-            held: AtomicBool::new(false),
-            waker: Mutex::default(),
-            turn_cost_ns: AtomicU64::new(TURN_COST_GUESS_NS),
-        }
-    }
-
-    fn push(&self, cell: Runnable) {
-        let mut queue = lock(&self.queue);
-        queue.push_back(cell);
-        self.len.store(queue.len(), Ordering::Release);
-    }
-
-    fn pop(&self) -> Option<Runnable> {
-        if self.len.load(Ordering::Acquire) == 0 {
-            return None;
-        }
-        let mut queue = lock(&self.queue);
-        let cell = queue.pop_front();
-        self.len.store(queue.len(), Ordering::Release);
-        cell
-    }
-
-    /// Half of what waits here, oldest first.
-    fn give(&self) -> VecDeque<Runnable> {
-        if self.len.load(Ordering::Acquire) == 0 {
-            return VecDeque::new();
-        }
-        let mut queue = lock(&self.queue);
-        let half = queue.len().div_ceil(2);
-        let rest = queue.split_off(half);
-        let given = std::mem::replace(&mut *queue, rest);
-        self.len.store(queue.len(), Ordering::Release);
-        given
-    }
-
-    /// Wakes it if it sleeps; true when this call did.
-    fn wake(&self) -> bool {
-        // The pair of `sleep`: queue first, then the flag, with a full fence between on both sides.
-        fence(Ordering::SeqCst);
-        if !self.asleep.load(Ordering::Relaxed) || !self.asleep.swap(false, Ordering::AcqRel) {
-            return false;
-        }
-        if let Some(waker) = lock(&self.waker).take() {
-            waker.wake();
-        }
-        true
-    }
-
-    /// What waits here is worth another runner's wake.
-    fn is_overloaded(&self) -> bool {
-        let len = self.len.load(Ordering::Acquire) as u64;
-        let cost = self.turn_cost_ns.load(Ordering::Relaxed);
-        len.saturating_mul(cost) > u64::try_from(WORTH_A_WAKE.as_nanos()).unwrap_or(u64::MAX)
-    }
-}
-
 impl Pool {
-    /// A pool of `n_runners`, at least one.
-    pub(crate) fn new(n_runners: usize) -> Arc<Self> {
-        let runners = (0..n_runners.max(1)).map(|_| Arc::new(Runner::new())).collect();
-        Arc::new(Self { runners, closed: AtomicBool::new(false) })
+    /// A pool of `n_runners`, at least one, and the futures that run it; each belongs on a job of
+    /// its own, on the runtime of `handle`.
+    pub(crate) fn new(n_runners: usize, handle: &Handle) -> (Arc<Self>, Vec<RunnerJob>) {
+        let locals: Vec<_> = (0..n_runners.max(1)).map(|_| Local::new()).collect();
+        let pool = Arc::new(Self {
+            runners: locals.iter().map(|local| local.runner.clone()).collect(),
+            outside: Mutex::default(),
+            n_outside: AtomicUsize::new(0),
+            guests: Mutex::default(),
+            runtime: handle.id(),
+            closed: AtomicBool::new(false),
+        });
+        let jobs = locals.into_iter().map(|local| RunnerJob::new(pool.clone(), local)).collect();
+        (pool, jobs)
     }
 
-    /// The futures that run the pool; each belongs on a job of its own.
-    pub(crate) fn jobs(self: &Arc<Self>) -> impl Iterator<Item = RunnerJob> {
-        self.runners.iter().map(|runner| RunnerJob {
-            pool: self.clone(),
-            place: Place { seat: runner.seat.clone(), runner: Some(runner.clone()) },
-            runner: runner.clone(),
-        })
+    /// Tells pools apart while both exist.
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     /// The threads' seats, for the watch over handlers that block.
-    pub(crate) fn seats(&self) -> impl Iterator<Item = &Arc<Seat>> {
-        self.runners.iter().map(|runner| &runner.seat)
+    pub(crate) fn seats(&self) -> Vec<Arc<Seat>> {
+        let guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner);
+        let runners = self.runners.iter().map(|runner| runner.seat.clone());
+        runners.chain(guests.iter().filter_map(Weak::upgrade)).collect()
     }
 
     /// Ends the runners once they have nothing to do.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
         for runner in &self.runners {
-            runner.asleep.store(false, Ordering::Release);
-            if let Some(waker) = lock(&runner.waker).take() {
-                waker.wake();
-            }
+            runner.stay_awake();
+            runner.call();
         }
     }
 
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
     fn wake_one(&self) {
-        for runner in &self.runners {
+        let asleep = self.runners.iter().filter(|runner| runner.is_asleep());
+        for runner in asleep {
             if runner.wake() {
                 return;
             }
@@ -158,60 +93,93 @@ impl Pool {
     /// Notes whose thread has been stuck in one of these turns, and wakes a sleeper if work waits.
     pub(crate) fn relieve(&self, stuck: &[(usize, u64)]) {
         for runner in &self.runners {
-            let held = runner.seat.current().is_some_and(|turn| stuck.contains(&turn));
-            runner.held.store(held, Ordering::Release);
+            runner.held.store(runner.seat.has_any(stuck), Ordering::Release);
         }
-        if self.runners.iter().any(|runner| runner.len.load(Ordering::Acquire) != 0) {
+        if self.n_outside() != 0 || self.runners.iter().any(|runner| runner.has_work()) {
             self.wake_one();
         }
     }
 
-    fn steal(&self, thief: &Arc<Runner>) -> Option<Runnable> {
-        for victim in self.runners.iter().filter(|runner| !Arc::ptr_eq(runner, thief)) {
-            let mut given = victim.give();
-            let Some(first) = given.pop_front() else { continue };
-            if !given.is_empty() {
-                let mut queue = lock(&thief.queue);
-                queue.append(&mut given);
-                thief.len.store(queue.len(), Ordering::Release);
-            }
-            return Some(first);
-        }
-        None
+    fn n_outside(&self) -> usize {
+        self.n_outside.load(Ordering::Acquire)
     }
 
-    fn is_mine(&self, runner: &Arc<Runner>) -> bool {
-        self.runners.iter().any(|own| Arc::ptr_eq(own, runner))
+    fn outside(&self) -> MutexGuard<'_, Vec<Runnable>> {
+        self.outside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Moves what was woken from outside to `local`, in order; false when there was nothing.
+    fn take_from_outside(&self, local: &Local) -> bool {
+        if self.n_outside() == 0 {
+            return false;
+        }
+        let mut outside = self.outside();
+        self.n_outside.store(0, Ordering::Release);
+        let any = !outside.is_empty();
+        outside.drain(..).for_each(|cell| local.push(cell));
+        any
+    }
+
+    /// What another runner can spare.
+    fn steal(&self, thief: &Local) -> Option<Runnable> {
+        self.runners
+            .iter()
+            .filter(|victim| !Arc::ptr_eq(victim, &thief.runner) && victim.is_worth_stealing_from())
+            .find_map(|victim| victim.steal_into(thief.queue()))
+    }
+
+    fn has_work_for(&self, thief: &Runner) -> bool {
+        self.is_closed()
+            || self.n_outside() != 0
+            || self.runners.iter().any(|runner| {
+                if std::ptr::eq(&raw const **runner, thief) {
+                    runner.has_work()
+                } else {
+                    runner.is_worth_stealing_from()
+                }
+            })
     }
 }
 
 impl Dispatch for Pool {
+    #[inline]
     fn dispatch(&self, cell: Runnable) {
         let mut cell = Some(cell);
-        let local = seat::with_runner(|runner| {
-            if !self.is_mine(runner) {
-                return false;
-            }
-            if let Some(cell) = cell.take() {
-                runner.push(cell);
-            }
-            if runner.is_overloaded() {
-                self.wake_one();
-            }
-            true
+        let overloaded = seat::with_place(|place| {
+            let local = place.local.as_ref().filter(|_| place.pool == self.address())?;
+            local.push(cell.take()?);
+            Some(local.is_overloaded())
         });
-        if local == Some(true) {
-            return;
+        match (overloaded.flatten(), cell) {
+            (Some(true), _) => self.wake_one(),
+            (Some(false), _) | (None, None) => {}
+            (None, Some(cell)) => self.dispatch_from_outside(cell),
         }
-        let Some(cell) = cell else { return };
-        // From outside: to whoever is awake, so that work stays on one core; else wake the first.
-        let free = || self.runners.iter().filter(|runner| !runner.held.load(Ordering::Acquire));
-        let awake = free().find(|runner| !runner.asleep.load(Ordering::Acquire));
-        let runner = awake.or_else(|| free().next()).unwrap_or(&self.runners[0]);
-        runner.push(cell);
-        if !runner.wake() && runner.is_overloaded() {
-            self.wake_one();
+    }
+}
+
+impl Pool {
+    /// To whoever is awake, so that work stays on one core; else to the first that can be woken.
+    fn dispatch_from_outside(&self, cell: Runnable) {
+        let n_outside = {
+            let mut outside = self.outside();
+            outside.push(cell);
+            self.n_outside.store(outside.len(), Ordering::Release);
+            outside.len()
+        };
+        let mut free = self.runners.iter().filter(|runner| !runner.held.load(Ordering::Acquire));
+        // The fence of `wake` comes first: a runner that looks awake here either sees the cell
+        // before it sleeps, or is seen asleep.
+        std::sync::atomic::fence(Ordering::SeqCst);
+        let awake = free.clone().any(|runner| !runner.is_asleep());
+        if !awake || self.is_worth_a_second(n_outside) {
+            free.find(|runner| runner.wake());
         }
+    }
+
+    /// So many cells wait outside that one runner would be late for the last of them.
+    fn is_worth_a_second(&self, len: usize) -> bool {
+        self.runners.first().is_some_and(|runner| runner.is_worth_a_wake(len))
     }
 }
 
@@ -219,89 +187,4 @@ impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool").field("runners", &self.runners.len()).finish_non_exhaustive()
     }
-}
-
-/// A runner as a future: gives turns until there is nothing to do, then sleeps.
-pub(crate) struct RunnerJob {
-    pool: Arc<Pool>,
-    runner: Arc<Runner>,
-    place: Place,
-}
-
-impl Future for RunnerJob {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        seat::sit(&self.place, || self.poll_seated(cx))
-    }
-}
-
-impl RunnerJob {
-    fn poll_seated(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut sample = Sample::start();
-        for turn in 1..=TURNS_PER_POLL {
-            let Some(cell) = self.runner.pop().or_else(|| self.pool.steal(&self.runner)) else {
-                return self.sleep(cx);
-            };
-            let seated = self.runner.seat.begin(cell.address());
-            cell.run(TURN_BUDGET);
-            drop(seated);
-            if self.runner.held.load(Ordering::Relaxed) {
-                self.runner.held.store(false, Ordering::Release);
-            }
-            if turn % TURNS_PER_SAMPLE == 0 {
-                sample.note(&self.runner, TURNS_PER_SAMPLE);
-            }
-        }
-        if self.runner.is_overloaded() {
-            self.pool.wake_one();
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    }
-
-    fn sleep(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.pool.closed.load(Ordering::Acquire) {
-            return Poll::Ready(());
-        }
-        *lock(&self.runner.waker) = Some(cx.waker().clone());
-        self.runner.asleep.store(true, Ordering::Relaxed);
-        // The pair of `wake`: whoever queued before this fence is seen below, whoever queues after
-        // it sees the flag.
-        fence(Ordering::SeqCst);
-        if self.pool.runners.iter().any(|runner| runner.len.load(Ordering::Acquire) != 0)
-            || self.pool.closed.load(Ordering::Acquire)
-        {
-            self.runner.asleep.store(false, Ordering::Release);
-            cx.waker().wake_by_ref();
-        }
-        Poll::Pending
-    }
-}
-
-/// Measures what turns cost.
-struct Sample {
-    since: Instant,
-}
-
-impl Sample {
-    fn start() -> Self {
-        Self { since: now() }
-    }
-
-    fn note(&mut self, runner: &Runner, turns: u32) {
-        let at = now();
-        let spent = at.duration_since(self.since) / turns.max(1);
-        self.since = at;
-        let spent = u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX);
-        let before = runner.turn_cost_ns.load(Ordering::Relaxed);
-        // A quarter of the new value: follows within a few samples, shrugs off one preemption.
-        let after = before - before / 4 + spent / 4;
-        runner.turn_cost_ns.store(after.max(1), Ordering::Relaxed);
-    }
-}
-
-fn now() -> Instant {
-    #[expect(clippy::disallowed_methods, reason = "real cost of turns, not a rule's time")]
-    Instant::now()
 }

@@ -45,7 +45,7 @@ impl Solo {
             let state = self.lock();
             (state.seat.clone(), state.generation)
         };
-        let place = Place { seat, runner: None };
+        let place = Some(Place { seat, pool: 0, local: None });
         (self.host)(SoloJob { solo: self.clone(), place, generation });
     }
 
@@ -99,14 +99,14 @@ impl fmt::Debug for Solo {
 /// The future that runs the cell of a [`Solo`].
 pub(crate) struct SoloJob {
     solo: Arc<Solo>,
-    place: Place,
+    place: Option<Place>,
     generation: u64,
 }
 
 impl Future for SoloJob {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let cell = {
             let mut state = self.solo.lock();
             if state.generation != self.generation {
@@ -119,8 +119,9 @@ impl Future for SoloJob {
                 None => return Poll::Pending,
             }
         };
-        seat::sit(&self.place, || {
-            let _turn = self.place.seat.begin(cell.address());
+        let seat = self.place.as_ref().map(|place| place.seat.clone());
+        seat::sit(&mut self.place, || {
+            let _turn = seat.as_ref().and_then(|seat| seat.begin(cell.address()));
             cell.run(TURN_BUDGET);
         });
         cx.waker().wake_by_ref();

@@ -1,17 +1,13 @@
 //! Administrative calls on their way: who asked, and what is kept until the machine has decided.
 
-use std::sync::Arc;
-
 use ggml_agent_core::AgentId;
 use ggml_agent_core::sequence::Sequence;
 use ggml_agent_core::supervise::{Answer, CallError, CallId, Event, Request};
 
-use crate::cell::AnyCell;
+use crate::cell::handle::CellRef;
 use crate::error::StartError;
 use crate::reply::Reply;
 use crate::spec::Child;
-
-type Cell = Arc<dyn AnyCell>;
 
 /// One question to a supervisor.
 pub(crate) struct Call {
@@ -24,19 +20,19 @@ pub(crate) struct Call {
 /// The answer to a call, with the child's cell where it started one.
 pub(crate) struct Done {
     pub(super) answer: Answer,
-    pub(super) cell: Option<Cell>,
+    pub(super) cell: Option<CellRef>,
 }
 
 /// Children to be started one after the other.
 pub(crate) struct Batch {
     pub(super) rest: std::vec::IntoIter<Child>,
-    pub(super) started: Vec<Cell>,
+    pub(super) started: Vec<CellRef>,
     pub(super) reply: Reply<BatchDone>,
 }
 
 /// What became of a batch: those that run, up to the first that does not.
 pub(crate) struct BatchDone {
-    pub(super) started: Vec<Cell>,
+    pub(super) started: Vec<CellRef>,
     pub(super) error: Option<StartError>,
 }
 
@@ -52,7 +48,7 @@ enum Subject {
     /// A child that the machine has not taken so far.
     New(Child),
     /// The child that it took.
-    Added(Cell),
+    Added(CellRef),
     Stops(AgentId),
 }
 
@@ -114,7 +110,7 @@ impl Calls {
     }
 
     /// The child of a call has its cell.
-    pub(super) fn note_cell(&mut self, call: CallId, cell: Cell) {
+    pub(super) fn note_cell(&mut self, call: CallId, cell: CellRef) {
         if let Some((_, subject)) = self.waiting.get_mut(call.0) {
             *subject = Subject::Added(cell);
         }
@@ -168,8 +164,8 @@ impl Batch {
 /// The cell of a child that was to be started, if it runs.
 pub(super) fn started(
     answer: Result<Answer, CallError>,
-    cell: Option<Cell>,
-) -> Result<Cell, StartError> {
+    cell: Option<CellRef>,
+) -> Result<CellRef, StartError> {
     let cell = cell.ok_or(StartError::Ended);
     match answer? {
         Answer::Started { .. } => cell,

@@ -230,7 +230,7 @@ impl SupervisorAgent {
     fn stop_child(&self, key: ChildKey, shutdown: Shutdown) {
         let Some(cell) = self.shared.link.cell(self.slots.of(key)) else { return };
         if shutdown == Shutdown::Kill {
-            request_kill(cell);
+            request_kill(&cell);
         } else {
             cell.header().raise(control::SHUTDOWN);
             cell.wake();

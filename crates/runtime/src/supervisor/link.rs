@@ -3,7 +3,7 @@
 
 use std::future::poll_fn;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
 use ggml_agent_core::ExitReason;
@@ -13,9 +13,10 @@ use ggml_agent_core::supervise::{ChildSpec, SupervisorSpec, Vital};
 use super::driver::Msg;
 use super::place::{Place, Slot};
 use crate::address::request_kill;
+use crate::cell;
+use crate::cell::handle::{CellRef, TypedRef};
 use crate::cell::header::{Owner, Start};
 use crate::cell::mailbox::{Lane, Mail};
-use crate::cell::{self, AnyCell, MsgCell};
 use crate::dead_letter::Reason;
 use crate::spec::Child;
 
@@ -29,7 +30,7 @@ pub(super) struct Shared {
 /// A static child before and after its cell was made.
 pub(super) enum Static {
     Spec(Option<Child>),
-    Cell(ChildSpec, Arc<dyn AnyCell>),
+    Cell(ChildSpec, CellRef),
 }
 
 impl Shared {
@@ -45,8 +46,8 @@ impl Shared {
 
 /// See the module.
 #[derive(Default)]
-pub(super) struct Link {
-    supervisor: OnceLock<Weak<dyn MsgCell<Msg>>>,
+pub(crate) struct Link {
+    supervisor: Mutex<Option<TypedRef<Msg>>>,
     state: Mutex<State>,
     suspects: Mutex<Vec<Slot>>,
 }
@@ -83,9 +84,13 @@ impl Link {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn supervisor(&self) -> MutexGuard<'_, Option<TypedRef<Msg>>> {
+        self.supervisor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Connects the supervisor's present incarnation, once nothing of the last one's children runs
     /// any more (S25, S27). Its dynamic children are forgotten.
-    pub(super) async fn attach(&self, supervisor: &Arc<dyn MsgCell<Msg>>) {
+    pub(super) async fn attach(&self, supervisor: &TypedRef<Msg>) {
         poll_fn(|cx| {
             let mut state = self.state();
             if state.n_running == 0 {
@@ -97,11 +102,11 @@ impl Link {
             Poll::Pending
         })
         .await;
-        self.supervisor.get_or_init(|| Arc::downgrade(supervisor));
+        *self.supervisor() = Some(supervisor.clone());
     }
 
     /// Notes that an incarnation of a child is begun, and gives its cell.
-    pub(super) fn begins(&self, slot: Slot) -> Option<Arc<dyn AnyCell>> {
+    pub(super) fn begins(&self, slot: Slot) -> Option<CellRef> {
         let mut state = self.state();
         state.set_running(slot, true);
         Some(state.places.get_mut(slot)?.begin())
@@ -122,6 +127,8 @@ impl Link {
     /// Ends everything below: the supervisor's incarnation is over, however it came to it (S25).
     pub(super) fn behead(&self) {
         self.state().headless = true;
+        // Nobody hears reports any more; and two that hold each other would never be freed.
+        drop(self.supervisor().take());
         let mut from = 0;
         loop {
             // Nobody adds a place meanwhile: the one who does is gone.
@@ -140,7 +147,7 @@ impl Link {
             for (is_running, cell) in some {
                 if is_running {
                     // Its end finds nobody to report to, and retires it.
-                    request_kill(cell);
+                    request_kill(&cell);
                 } else {
                     let system = cell.header().system.clone();
                     system.retire(&cell, Reason::Ended);
@@ -155,17 +162,17 @@ impl Link {
     }
 
     /// Takes a child in; slots grow within a life of the supervisor.
-    pub(super) fn insert(&self, slot: Slot, cell: Arc<dyn AnyCell>) {
+    pub(super) fn insert(&self, slot: Slot, cell: CellRef) {
         let mut state = self.state();
         state.last_slot = state.last_slot.max(slot);
         state.places.push(slot, Place::new(cell));
     }
 
-    pub(super) fn remove(&self, slot: Slot) -> Option<Arc<dyn AnyCell>> {
+    pub(super) fn remove(&self, slot: Slot) -> Option<CellRef> {
         self.state().places.remove(slot).map(Place::into_cell)
     }
 
-    pub(super) fn cell(&self, slot: Slot) -> Option<Arc<dyn AnyCell>> {
+    pub(super) fn cell(&self, slot: Slot) -> Option<CellRef> {
         self.state().places.get(slot).map(|place| place.cell().clone())
     }
 
@@ -228,7 +235,7 @@ impl Link {
 
     /// Reports to the supervisor; false when there is none to hear it.
     fn report(&self, message: Msg) -> bool {
-        let Some(supervisor) = self.supervisor.get().and_then(Weak::upgrade) else { return false };
+        let Some(supervisor) = self.supervisor().clone() else { return false };
         cell::send(&supervisor, Lane::Priority, Mail { message, asker: None }).is_ok()
     }
 }

@@ -7,7 +7,7 @@ mod calls;
 mod handle;
 
 mod alarms;
-mod link;
+pub(crate) mod link;
 mod place;
 
 use std::sync::Arc;

@@ -1,10 +1,8 @@
 //! A child's place in its supervisor's link: all that the runtime keeps per child beside the cell.
 
-use std::sync::Arc;
-
 use ggml_agent_core::supervise::ChildKey;
 
-use crate::cell::AnyCell;
+use crate::cell::handle::CellRef;
 
 /// The number of a place: the key of its cell. Never used twice, but by a static child, which has
 /// the same in every life of its supervisor.
@@ -48,9 +46,9 @@ impl Slots {
 
 /// See the module.
 pub(super) struct Place {
-    cell: Arc<dyn AnyCell>,
+    cell: CellRef,
     /// The incarnation that was begun last in this life of the supervisor, 0 for none, and two flags
-    /// below it: so a place is 24 bytes, with its slot 32.
+    /// below it: so a place is 16 bytes, with its slot 24.
     begun: u64,
 }
 
@@ -63,15 +61,15 @@ const UP: u64 = 2;
 const FLAGS: u32 = 2;
 
 impl Place {
-    pub(super) fn new(cell: Arc<dyn AnyCell>) -> Self {
+    pub(super) fn new(cell: CellRef) -> Self {
         Self { cell, begun: 0 }
     }
 
-    pub(super) fn cell(&self) -> &Arc<dyn AnyCell> {
+    pub(super) fn cell(&self) -> &CellRef {
         &self.cell
     }
 
-    pub(super) fn into_cell(self) -> Arc<dyn AnyCell> {
+    pub(super) fn into_cell(self) -> CellRef {
         self.cell
     }
 
@@ -90,7 +88,7 @@ impl Place {
     ///
     /// Its number is the cell's own, which goes on over restarts of the supervisor, so that a report
     /// of an earlier life is never taken for one of this.
-    pub(super) fn begin(&mut self) -> Arc<dyn AnyCell> {
+    pub(super) fn begin(&mut self) -> CellRef {
         let incarnation = self.cell.header().incarnation() + 1;
         self.begun = incarnation << FLAGS | self.begun & RUNNING;
         self.cell.clone()
@@ -135,6 +133,6 @@ mod tests {
 
     #[test]
     fn s31_a_place_takes_little_memory() {
-        assert!(size_of::<Option<Place>>() <= 24, "{}", size_of::<Option<Place>>());
+        assert!(size_of::<Option<Place>>() <= 16, "{}", size_of::<Option<Place>>());
     }
 }

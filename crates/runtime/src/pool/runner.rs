@@ -1,0 +1,137 @@
+//! A runner as a future: gives turns until there is nothing to do, then sleeps.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use super::local::{Local, Runner};
+use super::seat::{self, Place};
+use super::{Pool, pace};
+use crate::cell::dispatch::Runnable;
+
+/// How long a runner gives turns before it lets tokio's other jobs have the worker.
+// tokio looks at its timers every 61 polls when all workers are busy: 61 × 100 µs = 6 ms late at most.
+const SLICE: Duration = Duration::from_micros(100);
+/// So many messages and turns after a look at the clock, the next turn is measured: two looks cost
+/// some 50 ns.
+const UNTIL_LOOK: u32 = 64;
+/// Every so many turns a runner looks for work from outside.
+const TURNS_PER_GLANCE: u32 = 8;
+
+/// See the module.
+pub(crate) struct RunnerJob {
+    pool: Arc<Pool>,
+    runner: Arc<Runner>,
+    place: Option<Place>,
+}
+
+impl RunnerJob {
+    pub(super) fn new(pool: Arc<Pool>, local: Local) -> Self {
+        let runner = local.runner.clone();
+        let place = Place { seat: runner.seat.clone(), pool: pool.address(), local: Some(local) };
+        Self { pool, runner, place: Some(place) }
+    }
+}
+
+impl Future for RunnerJob {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { pool, runner, place } = self.get_mut();
+        let slice = Slice { pool, runner };
+        seat::sit(place, || slice.run(cx))
+    }
+}
+
+/// One poll of a runner.
+struct Slice<'a> {
+    pool: &'a Pool,
+    runner: &'a Runner,
+}
+
+impl Slice<'_> {
+    fn run(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let begin = now();
+        let mut until_look = 0;
+        let mut until_glance = TURNS_PER_GLANCE;
+        loop {
+            until_glance -= 1;
+            let Some(cell) = self.next(until_glance == 0) else { return self.sleep(cx) };
+            if until_glance == 0 {
+                until_glance = TURNS_PER_GLANCE;
+            }
+            if until_look > 0 {
+                let n_messages = self.give_turn(&cell);
+                until_look = u32::saturating_sub(until_look, n_messages + 1);
+                continue;
+            }
+            until_look = UNTIL_LOOK;
+            let before = now();
+            let n_messages = self.give_turn(&cell);
+            let after = now();
+            self.runner.note_cost(after - before);
+            pace::note(cell.header(), after - before, n_messages);
+            if after - begin >= SLICE {
+                break;
+            }
+        }
+        if seat::with_place(|place| place.local.as_ref().is_some_and(Local::is_overloaded))
+            == Some(true)
+        {
+            self.pool.wake_one();
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Lets a cell run; how many messages it handled.
+    #[inline]
+    fn give_turn(&self, cell: &Runnable) -> u32 {
+        let budget = pace::budget(cell.header());
+        let seated = self.runner.seat.begin(cell.address());
+        cell.give(budget);
+        drop(seated);
+        if self.runner.held.load(Ordering::Relaxed) {
+            self.runner.held.store(false, Ordering::Release);
+        }
+        // Another thread may run it already; then this is a guess.
+        budget.saturating_sub(cell.header().budget())
+    }
+
+    /// The next cell: one's own (now and then with those from outside), else what others can spare.
+    #[inline]
+    fn next(&self, glance: bool) -> Option<Runnable> {
+        seat::with_place(|place| {
+            let local = place.local.as_ref().expect("invariant: a runner's place has its queue");
+            if glance {
+                self.pool.take_from_outside(local);
+            }
+            local.pop().or_else(|| {
+                if self.pool.take_from_outside(local) {
+                    local.pop()
+                } else {
+                    self.pool.steal(local)
+                }
+            })
+        })
+        .expect("invariant: a runner is seated while it runs")
+    }
+
+    fn sleep(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.pool.is_closed() {
+            return Poll::Ready(());
+        }
+        if !self.runner.fall_asleep(cx.waker(), || self.pool.has_work_for(self.runner)) {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
+
+pub(crate) fn now() -> Instant {
+    #[expect(clippy::disallowed_methods, reason = "real cost of turns, not a rule's time")]
+    Instant::now()
+}
