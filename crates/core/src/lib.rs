@@ -4,7 +4,7 @@
 //! user could see, `unsafe`. Those live in the drivers (`ggml-agent` on tokio, the simulator in tests).
 //!
 //! Reading order: [`id`], [`exit`], [`envelope`], then [`supervise`]; [`breaker`], [`retry`]
-//! and [`guard`] (both together) stand by themselves.
+//! and [`guard`] (both together) stand by themselves; [`sequence`] is what keeps numbered things.
 
 pub mod breaker;
 pub mod envelope;
@@ -19,6 +19,7 @@ pub mod retry;
 pub mod seam;
 #[cfg(test)]
 mod seeded;
+pub mod sequence;
 pub mod supervise;
 mod sync;
 mod text;

@@ -99,6 +99,6 @@ pub use placement::{Placement, Shard};
 pub use registry::RegistryChanges;
 pub use reply::Reply;
 pub use spec::{Child, ChildSpec};
-pub use supervisor::{Supervisor, SupervisorRef};
+pub use supervisor::{StartChildrenError, Supervisor, SupervisorRef};
 pub use system::{Options, System, SystemRef};
 pub use time::TokioClock;

@@ -6,7 +6,7 @@ use super::event::{
     Answer, CALLS_WAITING_MAX, CallError, CallId, ChildKey, Command, Request, TimerId,
 };
 use super::machine::{Machine, Phase, Queued};
-use super::spec::ChildSpec;
+use super::spec::{ChildSpec, SpecError};
 use super::stop::Grace;
 use crate::AgentId;
 
@@ -37,10 +37,10 @@ impl Machine {
     pub(super) fn perform(&mut self, call: CallId, request: Request, out: &mut Vec<Command>) {
         let result = match request {
             Request::Start(spec) => self.call_start(call, spec, out),
-            Request::Stop(id) => self.find(id).and_then(|(key, _)| self.call_stop(call, key, out)),
+            Request::Stop(id) => self.find(&id).and_then(|(key, _)| self.call_stop(call, key, out)),
             Request::Restart(id) => self.find_stopped(id).map(|key| {
                 if let Some(child) = self.table.get_mut(key) {
-                    child.failures = 0;
+                    child.set_failures(0);
                 }
                 self.order_start(key, Cause::Asked(call), out);
                 None
@@ -58,16 +58,16 @@ impl Machine {
         }
     }
 
-    fn find(&self, id: AgentId) -> Result<(ChildKey, ChildState), CallError> {
+    fn find(&self, id: &AgentId) -> Result<(ChildKey, ChildState), CallError> {
         let found = self.table.key_of(id.as_str());
         match found.and_then(|key| Some((key, self.table.get(key)?.seen()))) {
             Some(found) => Ok(found),
-            None => Err(CallError::Unknown { id }),
+            None => Err(CallError::Unknown { id: id.clone() }),
         }
     }
 
     fn find_stopped(&self, id: AgentId) -> Result<ChildKey, CallError> {
-        match self.find(id.clone())? {
+        match self.find(&id)? {
             (key, ChildState::Stopped) => Ok(key),
             (_, state) => Err(CallError::NotStopped { id, state }),
         }
@@ -81,10 +81,14 @@ impl Machine {
     ) -> Result<Option<Answer>, CallError> {
         self.spec.check_child(&spec)?;
         let id = spec.id.clone();
-        if let Ok((_, state)) = self.find(id.clone()) {
-            return Err(CallError::Exists { id, state });
-        }
-        let key = self.table.insert(spec)?;
+        let key = match self.table.insert(spec) {
+            Ok(key) => key,
+            Err(SpecError::DuplicateId { id }) => {
+                let (_, state) = self.find(&id)?;
+                return Err(CallError::Exists { id, state });
+            }
+            Err(error) => return Err(error.into()),
+        };
         out.push(Command::Observe(Decision::Added { id }));
         out.push(Command::ChildAdded { call, key });
         self.order_start(key, Cause::Added(call), out);
@@ -98,13 +102,13 @@ impl Machine {
         out: &mut Vec<Command>,
     ) -> Result<Option<Answer>, CallError> {
         let Some(child) = self.table.get_mut(key) else { return Ok(Some(Answer::Stopped)) };
-        let (id, incarnation, state) = (child.spec.id.clone(), child.incarnation, child.state());
+        let (id, incarnation, state) = (child.id.clone(), child.incarnation, child.state());
         match state {
             State::Starting(_) | State::Running { .. } | State::Stopping { .. } => {
-                if child.stop_calls.len() >= CALLS_WAITING_MAX {
+                if child.n_stop_calls() >= CALLS_WAITING_MAX {
                     return Err(CallError::Busy);
                 }
-                child.stop_calls.push(call);
+                child.push_stop_call(call);
                 self.order_stop(key, Grace::Own, out);
                 return Ok(None);
             }

@@ -1,11 +1,12 @@
-//! The children of one machine: by order, by id, and counted by state at every step.
+//! One child: what it is doing, as seen from outside and in full.
 
-use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::event::{CallId, ChildKey, Incarnation};
-use super::spec::{CHILDREN_MAX, ChildKind, ChildSpec, Restart, SpecError};
+use super::rules::Rules;
+use super::spec::{ChildKind, Restart};
 use crate::AgentId;
 
 /// What a child is doing, as seen from outside.
@@ -59,7 +60,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    fn of(&mut self, state: ChildState) -> &mut usize {
+    pub(super) fn of(&mut self, state: ChildState) -> &mut usize {
         match state {
             ChildState::Stopped => &mut self.stopped,
             ChildState::Starting => &mut self.starting,
@@ -69,7 +70,7 @@ impl Counts {
         }
     }
 
-    fn of_kind(&mut self, kind: ChildKind) -> &mut usize {
+    pub(super) fn of_kind(&mut self, kind: ChildKind) -> &mut usize {
         match kind {
             ChildKind::Worker => &mut self.workers,
             ChildKind::Supervisor => &mut self.supervisors,
@@ -111,6 +112,20 @@ pub(super) enum Cause {
     Asked(CallId),
 }
 
+/// A moment of the machine's time in nanoseconds: half the size of a [`Duration`], for 584 years.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Moment(u64);
+
+impl Moment {
+    pub(super) fn at(time: Duration) -> Self {
+        Self(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn time(self) -> Duration {
+        Duration::from_nanos(self.0)
+    }
+}
+
 /// What a child is doing, in full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
@@ -126,14 +141,14 @@ pub(super) enum State {
     /// A start was ordered.
     Starting(Cause),
     /// It runs since then.
-    Running { since: Duration },
+    Running { since: Moment },
     /// It was told to stop or killed; `unresponsive`: because it missed its heartbeats, so that its
     /// end is a failure of its own.
     Stopping { killed: bool, timed: bool, unresponsive: bool },
 }
 
 impl State {
-    fn seen(self) -> ChildState {
+    pub(super) fn seen(self) -> ChildState {
         match self {
             Self::Stopped => ChildState::Stopped,
             Self::Pending
@@ -155,140 +170,83 @@ impl State {
     }
 }
 
-/// One child.
+/// One child, in 56 bytes: a million of them with their keys are 64 MB.
 #[derive(Debug)]
 pub(super) struct Child {
-    pub(super) spec: ChildSpec,
+    pub(super) id: AgentId,
+    pub(super) rules: Arc<Rules>,
     pub(super) incarnation: Incarnation,
-    /// Failures in a row, for backoff.
-    pub(super) failures: u32,
-    /// `Stop` calls that wait for its end.
-    pub(super) stop_calls: Vec<CallId>,
     state: State,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few children have.
+#[derive(Debug, Default)]
+struct Rare {
+    /// Failures in a row, for backoff.
+    failures: u32,
+    /// `Stop` calls that wait for its end.
+    stop_calls: Vec<CallId>,
 }
 
 impl Child {
+    pub(super) fn new(id: AgentId, rules: Arc<Rules>) -> Self {
+        Self { id, rules, incarnation: 0, state: State::Stopped, rare: None }
+    }
+
     pub(super) fn state(&self) -> State {
         self.state
+    }
+
+    /// For the table alone, which counts.
+    pub(super) fn set_state(&mut self, state: State) {
+        self.state = state;
     }
 
     pub(super) fn seen(&self) -> ChildState {
         self.state.seen()
     }
 
+    /// Failures in a row, for backoff.
+    pub(super) fn failures(&self) -> u32 {
+        self.rare.as_ref().map_or(0, |rare| rare.failures)
+    }
+
+    pub(super) fn set_failures(&mut self, failures: u32) {
+        if failures != self.failures() {
+            self.rare.get_or_insert_default().failures = failures;
+            self.tidy();
+        }
+    }
+
+    /// How many `Stop` calls wait for its end.
+    pub(super) fn n_stop_calls(&self) -> usize {
+        self.rare.as_ref().map_or(0, |rare| rare.stop_calls.len())
+    }
+
+    pub(super) fn push_stop_call(&mut self, call: CallId) {
+        self.rare.get_or_insert_default().stop_calls.push(call);
+    }
+
+    pub(super) fn take_stop_calls(&mut self) -> Vec<CallId> {
+        let calls = self.rare.as_mut().map(|rare| std::mem::take(&mut rare.stop_calls));
+        self.tidy();
+        calls.unwrap_or_default()
+    }
+
+    fn tidy(&mut self) {
+        self.rare.take_if(|rare| rare.failures == 0 && rare.stop_calls.is_empty());
+    }
+
     pub(super) fn info(&self, key: ChildKey) -> ChildInfo {
         ChildInfo {
             key,
-            id: self.spec.id.clone(),
-            kind: self.spec.kind,
-            restart: self.spec.restart,
+            id: self.id.clone(),
+            kind: self.rules.kind,
+            restart: self.rules.restart,
             state: self.seen(),
             incarnation: self.incarnation,
             restarts: self.incarnation.saturating_sub(1),
         }
-    }
-}
-
-/// All children; look-up by key and by id, insertion and removal in O(log n).
-#[derive(Debug, Default)]
-pub(super) struct Table {
-    by_key: BTreeMap<ChildKey, Child>,
-    by_id: BTreeMap<AgentId, ChildKey>,
-    next_key: Option<ChildKey>,
-    counts: Counts,
-    /// Significant children that are not stopped.
-    significant: usize,
-}
-
-impl Table {
-    /// Adds a stopped child at the end.
-    pub(super) fn insert(&mut self, spec: ChildSpec) -> Result<ChildKey, SpecError> {
-        if self.by_key.len() >= CHILDREN_MAX {
-            return Err(SpecError::TooManyChildren);
-        }
-        if self.by_id.contains_key(&spec.id) {
-            return Err(SpecError::DuplicateId { id: spec.id });
-        }
-        let key = self.next_key.map_or(ChildKey::FIRST, |key| key);
-        self.next_key = Some(key.next());
-        self.counts.specs += 1;
-        self.counts.stopped += 1;
-        *self.counts.of_kind(spec.kind) += 1;
-        self.by_id.insert(spec.id.clone(), key);
-        let stop_calls = Vec::new();
-        let child = Child { spec, incarnation: 0, failures: 0, stop_calls, state: State::Stopped };
-        self.by_key.insert(key, child);
-        Ok(key)
-    }
-
-    /// Removes a child that is not live.
-    pub(super) fn remove(&mut self, key: ChildKey) -> Option<Child> {
-        self.set(key, State::Stopped);
-        let child = self.by_key.remove(&key)?;
-        self.by_id.remove(&child.spec.id);
-        self.counts.specs -= 1;
-        self.counts.stopped -= 1;
-        *self.counts.of_kind(child.spec.kind) -= 1;
-        Some(child)
-    }
-
-    /// The only way to change a state, so that counts are right at every step.
-    pub(super) fn set(&mut self, key: ChildKey, state: State) {
-        let Some(child) = self.by_key.get_mut(&key) else { return };
-        *self.counts.of(child.state.seen()) -= 1;
-        *self.counts.of(state.seen()) += 1;
-        if child.spec.significant {
-            self.significant -= usize::from(child.state != State::Stopped);
-            self.significant += usize::from(state != State::Stopped);
-        }
-        child.state = state;
-    }
-
-    pub(super) fn get(&self, key: ChildKey) -> Option<&Child> {
-        self.by_key.get(&key)
-    }
-
-    pub(super) fn get_mut(&mut self, key: ChildKey) -> Option<&mut Child> {
-        self.by_key.get_mut(&key)
-    }
-
-    pub(super) fn key_of(&self, id: &str) -> Option<ChildKey> {
-        self.by_id.get(id).copied()
-    }
-
-    /// The first child at or after `from` in start order.
-    pub(super) fn at_or_after(&self, from: ChildKey) -> Option<ChildKey> {
-        self.by_key.range(from..).next().map(|(key, _)| *key)
-    }
-
-    /// The last child before `before` (of all, if `None`) that is at or after `from`.
-    pub(super) fn last_before(&self, before: Option<ChildKey>, from: ChildKey) -> Option<ChildKey> {
-        match before {
-            Some(before) if before <= from => None,
-            Some(before) => self.by_key.range(from..before).next_back().map(|(key, _)| *key),
-            None => self.by_key.range(from..).next_back().map(|(key, _)| *key),
-        }
-    }
-
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (ChildKey, &Child)> {
-        self.by_key.iter().map(|(key, child)| (*key, child))
-    }
-
-    pub(super) fn counts(&self) -> Counts {
-        self.counts
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.by_key.is_empty()
-    }
-
-    /// Significant children that are not stopped.
-    pub(super) fn significant(&self) -> usize {
-        self.significant
-    }
-
-    /// Children of which an incarnation may be alive.
-    pub(super) fn live(&self) -> impl DoubleEndedIterator<Item = ChildKey> {
-        self.iter().filter(|(_, child)| child.state.is_live()).map(|(key, _)| key)
     }
 }

@@ -18,6 +18,12 @@ impl ChildKey {
     /// The key of the first child; no other is smaller.
     pub(crate) const FIRST: Self = Self(0);
 
+    /// The key with this number, as [`ChildKey::get`] told it.
+    #[must_use]
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
     pub(crate) const fn next(self) -> Self {
         Self(self.0 + 1)
     }

@@ -40,7 +40,7 @@ impl Machine {
             let pulses = busy.filter_map(|(key, vital)| {
                 let child = table.get(key)?;
                 let running = matches!(child.state(), State::Running { .. });
-                let timeout = child.spec.heartbeat_timeout.unwrap_or(default);
+                let timeout = child.rules.heartbeat_timeout.unwrap_or(default);
                 running.then_some(Pulse { key: (key, child.incarnation), vital, timeout })
             });
             for Missed { key: (key, incarnation), silent_for } in

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::backoff::Rng;
-use super::child::{ChildInfo, Counts, State, Table};
+use super::child::{Child, ChildInfo, ChildState, Counts, State};
 use super::decision::Decision;
 use super::event::{
     Answer, CallError, CallId, ChildKey, Command, Event, Incarnation, Request, TimerId,
@@ -12,6 +12,7 @@ use super::event::{
 use super::health::Health;
 use super::intensity::Intensity;
 use super::spec::{ChildSpec, Children, SpecError, SupervisorSpec};
+use super::table::Table;
 use crate::heartbeat::Heartbeats;
 use crate::{AgentId, ExitReason};
 
@@ -102,7 +103,8 @@ pub(super) enum Queued {
 }
 
 impl Machine {
-    /// A supervisor that has not started; `seed` drives the jitter of restart backoff.
+    /// A supervisor that has not started; `seed` drives the jitter of restart backoff, and where the
+    /// index of ids keeps what.
     ///
     /// The children get their keys in the order given, which is the start order (S1):
     /// [`children`](Self::children) tells them.
@@ -115,7 +117,7 @@ impl Machine {
         seed: u64,
     ) -> Result<Self, SpecError> {
         spec.check()?;
-        let mut table = Table::default();
+        let mut table = Table::new(seed);
         for child in children {
             spec.check_child(&child)?;
             table.insert(child)?;
@@ -220,13 +222,13 @@ impl Machine {
 
     /// The id of a child, for an observation.
     pub(super) fn id_of(&self, key: ChildKey) -> AgentId {
-        self.table.get(key).expect("invariant: the child is in the table").spec.id.clone()
+        self.table.get(key).expect("invariant: the child is in the table").id.clone()
     }
 
     /// Nothing of the child runs or is planned: keep its spec stopped, or free it (S7).
     pub(super) fn settle(&mut self, key: ChildKey, out: &mut Vec<Command>) {
         let Some(child) = self.table.get(key) else { return };
-        let temporary = child.spec.restart == super::Restart::Temporary;
+        let temporary = child.rules.restart == super::Restart::Temporary;
         if temporary || self.spec.children == Children::Dynamic {
             self.forget(key, out);
         } else {
@@ -237,7 +239,7 @@ impl Machine {
     /// Frees a spec.
     pub(super) fn forget(&mut self, key: ChildKey, out: &mut Vec<Command>) {
         if let Some(child) = self.table.remove(key) {
-            out.push(Command::Observe(Decision::Forgotten { id: child.spec.id }));
+            out.push(Command::Observe(Decision::Forgotten { id: child.id }));
             out.push(Command::ForgetChild { key });
         }
     }
@@ -257,19 +259,43 @@ impl Machine {
         self.table.iter().map(|(key, child)| child.info(key))
     }
 
-    /// One child; O(log n).
+    /// One child.
     #[must_use]
     pub fn child(&self, key: ChildKey) -> Option<ChildInfo> {
         self.table.get(key).map(|child| child.info(key))
     }
 
-    /// The spec of one child; O(log n).
+    /// The spec of one child.
     #[must_use]
-    pub fn child_spec(&self, key: ChildKey) -> Option<&ChildSpec> {
-        self.table.get(key).map(|child| &child.spec)
+    pub fn child_spec(&self, key: ChildKey) -> Option<ChildSpec> {
+        self.table.get(key).map(|child| child.rules.with_id(child.id.clone()))
     }
 
-    /// The child with this id; O(log n).
+    /// What one child is doing.
+    #[must_use]
+    pub fn child_state(&self, key: ChildKey) -> Option<ChildState> {
+        self.table.get(key).map(Child::seen)
+    }
+
+    /// Number of the newest start of one child; 0: never started.
+    #[must_use]
+    pub fn child_incarnation(&self, key: ChildKey) -> Option<Incarnation> {
+        self.table.get(key).map(|child| child.incarnation)
+    }
+
+    /// The name of one child.
+    #[must_use]
+    pub fn child_id(&self, key: ChildKey) -> Option<&AgentId> {
+        self.table.get(key).map(|child| &child.id)
+    }
+
+    /// The key of the child with this id.
+    #[must_use]
+    pub fn key_of(&self, id: &str) -> Option<ChildKey> {
+        self.table.key_of(id)
+    }
+
+    /// The child with this id.
     #[must_use]
     pub fn by_id(&self, id: &str) -> Option<ChildInfo> {
         self.table.key_of(id).and_then(|key| self.child(key))

@@ -26,13 +26,16 @@ mod child;
 mod decision;
 mod event;
 mod health;
+mod index;
 mod intensity;
 mod machine;
 mod restart;
+mod rules;
 mod spec;
 mod start;
 mod stop;
 mod strategy;
+mod table;
 #[cfg(test)]
 mod tests;
 

@@ -50,11 +50,11 @@ impl Machine {
     /// Decides about a child that ended by itself and has not been dealt with.
     pub(super) fn own_exit(&mut self, key: ChildKey, reason: &ExitReason, out: &mut Vec<Command>) {
         let Some(child) = self.table.get(key) else { return };
-        if child.spec.restart.applies_to(reason) {
+        if child.rules.restart.applies_to(reason) {
             self.restart(key, out);
             return;
         }
-        let (id, significant) = (child.spec.id.clone(), child.spec.significant);
+        let (id, significant) = (child.id.clone(), child.rules.significant);
         self.settle(key, out);
         if significant && self.spec.auto_shutdown.applies(self.table.significant()) {
             out.push(Command::Observe(Decision::AutoShutdown { id }));
@@ -74,12 +74,12 @@ impl Machine {
         let restarting = Decision::Restarting { id: id.clone(), in_window, restarts_max, period };
         out.push(Command::Observe(restarting));
         let child = self.table.get_mut(key).expect("invariant: the child is in the table");
-        let Some(backoff) = child.spec.backoff.clone() else {
+        let Some(backoff) = child.rules.backoff.clone() else {
             self.attempt(key, out);
             return;
         };
-        let wait = backoff.delay(child.failures, self.rng.fraction());
-        child.failures = child.failures.saturating_add(1);
+        let wait = backoff.delay(child.failures(), self.rng.fraction());
+        child.set_failures(child.failures().saturating_add(1));
         let timer = TimerId::Backoff(key, child.incarnation);
         self.table.set(key, State::Waiting { timed: true });
         out.push(Command::Observe(Decision::BackingOff { id, wait }));
@@ -89,10 +89,10 @@ impl Machine {
     /// Forgets the failures in a row of a child that has been running long enough (S32).
     pub(super) fn forgive(&mut self, key: ChildKey) {
         let Some(child) = self.table.get_mut(key) else { return };
-        if let (State::Running { since }, Some(backoff)) = (child.state(), &child.spec.backoff)
-            && self.now - since >= backoff.healthy_for
+        if let (State::Running { since }, Some(backoff)) = (child.state(), &child.rules.backoff)
+            && self.now.saturating_sub(since.time()) >= backoff.healthy_for
         {
-            child.failures = 0;
+            child.set_failures(0);
         }
     }
 
@@ -150,7 +150,7 @@ impl Machine {
             let timer = TimerId::Backoff(key, child.incarnation);
             out.push(Command::CancelTimer { timer });
         }
-        if child.spec.restart == Restart::Temporary {
+        if child.rules.restart == Restart::Temporary {
             self.forget(key, out);
         } else {
             self.table.set(key, State::Pending);

@@ -1,6 +1,6 @@
 //! Starts: the first one of all children in order, and what comes back from each.
 
-use super::child::{Cause, State};
+use super::child::{Cause, Moment, State};
 use super::decision::Decision;
 use super::event::{Answer, CallError, ChildKey, Command, Incarnation};
 use super::machine::{Finish, Group, Machine, Phase, Queued, Step};
@@ -31,7 +31,7 @@ impl Machine {
     pub(super) fn order_start(&mut self, key: ChildKey, cause: Cause, out: &mut Vec<Command>) {
         let child = self.table.get_mut(key).expect("invariant: the child is in the table");
         child.incarnation += 1;
-        let (id, incarnation) = (child.spec.id.clone(), child.incarnation);
+        let (id, incarnation) = (child.id.clone(), child.incarnation);
         self.table.set(key, State::Starting(cause));
         out.push(Command::Observe(Decision::Starting { id, incarnation }));
         out.push(Command::StartChild { key, incarnation });
@@ -45,7 +45,7 @@ impl Machine {
     ) {
         // A child that was told to stop meanwhile stays told: its exit is what counts.
         let Some(State::Starting(cause)) = self.state_of(key, incarnation) else { return };
-        self.table.set(key, State::Running { since: self.now });
+        self.table.set(key, State::Running { since: Moment::at(self.now) });
         let id = self.id_of(key);
         out.push(Command::Observe(Decision::Started { id, incarnation }));
         self.start_returned(key, cause, Answer::Started { key, incarnation }, out);

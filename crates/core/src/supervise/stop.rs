@@ -78,10 +78,10 @@ impl Machine {
 
     /// Tells all children at once.
     fn tell_all(&mut self, grace: Grace, out: &mut Vec<Command>) {
-        let keys: Vec<ChildKey> = self.table.iter().map(|(key, _)| key).collect();
-        let mut left = 0;
-        let mut longest = None;
-        for key in keys {
+        let (mut left, mut longest) = (0, None);
+        let mut from = ChildKey::FIRST;
+        while let Some(key) = self.table.at_or_after(from) {
+            from = key.next();
             let Some(child) = self.table.get(key) else { continue };
             if !child.state().is_live() {
                 self.lay_down(key, out);
@@ -90,7 +90,7 @@ impl Machine {
             left += 1;
             let told = matches!(child.state(), State::Stopping { .. });
             if let (false, Grace::Shared, Shutdown::Timeout(time)) =
-                (told, grace, child.spec.shutdown)
+                (told, grace, child.rules.shutdown)
             {
                 longest = longest.max(Some(time));
             }
@@ -142,8 +142,8 @@ impl Machine {
     /// Tells a live child to stop, or kills it. Holds S23.
     pub(super) fn order_stop(&mut self, key: ChildKey, grace: Grace, out: &mut Vec<Command>) {
         let Some(child) = self.table.get(key) else { return };
-        let (id, incarnation) = (child.spec.id.clone(), child.incarnation);
-        let shutdown = if grace == Grace::None { Shutdown::Kill } else { child.spec.shutdown };
+        let (id, incarnation) = (child.id.clone(), child.incarnation);
+        let shutdown = if grace == Grace::None { Shutdown::Kill } else { child.rules.shutdown };
         match child.state() {
             State::Stopping { killed, timed, .. } => {
                 self.table.set(key, State::Stopping { killed, timed, unresponsive: false });
@@ -174,7 +174,7 @@ impl Machine {
     fn kill(&mut self, key: ChildKey, out: &mut Vec<Command>) {
         let Some(child) = self.table.get(key) else { return };
         let State::Stopping { timed, unresponsive, .. } = child.state() else { return };
-        let (id, incarnation) = (child.spec.id.clone(), child.incarnation);
+        let (id, incarnation) = (child.id.clone(), child.incarnation);
         if timed {
             out.push(Command::CancelTimer { timer: TimerId::Kill(key, incarnation) });
         }
@@ -203,11 +203,12 @@ impl Machine {
             return;
         };
         *timed = false;
-        let keys: Vec<ChildKey> = self.table.live().collect();
-        for key in keys {
+        let mut from = ChildKey::FIRST;
+        while let Some(key) = self.table.at_or_after(from) {
+            from = key.next();
             let Some(child) = self.table.get(key) else { continue };
             let late = matches!(child.state(), State::Stopping { killed: false, .. });
-            if late && matches!(child.spec.shutdown, Shutdown::Timeout(_)) {
+            if late && matches!(child.rules.shutdown, Shutdown::Timeout(_)) {
                 self.kill(key, out);
             }
         }
@@ -216,7 +217,7 @@ impl Machine {
     /// A child that was told to stop is gone.
     pub(super) fn stopped(&mut self, key: ChildKey, out: &mut Vec<Command>) {
         let Some(child) = self.table.get_mut(key) else { return };
-        for call in std::mem::take(&mut child.stop_calls) {
+        for call in child.take_stop_calls() {
             Self::answer(call, Ok(Answer::Stopped), out);
         }
         if matches!(child.state(), State::Stopping { timed: true, .. }) {

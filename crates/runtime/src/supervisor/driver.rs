@@ -1,89 +1,70 @@
 //! The supervisor as an agent: turns reports into events of the machine, and does its commands.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use ggml_agent_core::supervise::{
-    Answer, CallError, CallId, ChildKey, ChildState, Command, Event, Machine, Request, Shutdown,
-    TimerId,
+    Answer, CallError, CallId, ChildKey, ChildState, Command, Event, Machine, Shutdown,
 };
-use ggml_agent_core::{AgentId, ExitReason, Report};
+use ggml_agent_core::{ExitReason, Report};
 
-use super::link::{Shared, Slot, Static};
+use super::alarms::Alarms;
+use super::calls::{Batch, Call, Calls};
+use super::link::{Shared, Static};
+use super::place::{Slot, Slots};
 use crate::address::request_kill;
 use crate::agent::Agent;
-use crate::cell::handle::CellRef;
 use crate::cell::header::{Start, control};
-use crate::cell::mailbox::Lane;
-use crate::context::{Context, Timer};
+use crate::context::Context;
 use crate::dead_letter::Reason;
 use crate::observe::EventKind;
-use crate::reply::Reply;
-use crate::spec::Child;
 
-/// What a supervisor is told.
+/// What a supervisor is told; small, because a crowd that ends at once sends one each.
 pub(crate) enum Msg {
-    Started { slot: Slot, incarnation: u64, start: Start },
-    Exited { slot: Slot, incarnation: u64, reason: ExitReason },
-    Timer(TimerId),
-    Call { request: Request, child: Option<Child>, reply: Reply<Result<Done, CallError>> },
+    Started {
+        slot: Slot,
+        incarnation: u64,
+        start: Start,
+    },
+    Exited {
+        slot: Slot,
+        incarnation: u64,
+        reason: ExitReason,
+    },
+    /// Some timer may be due.
+    Wake,
+    Call(Box<Call>),
+    StartAll(Box<Batch>),
 }
 
-/// The answer to a call, with the child's cell where it started one.
-pub(crate) struct Done {
-    pub(crate) answer: Answer,
-    pub(crate) cell: Option<CellRef>,
-}
-
-/// A child as the driver knows it.
-struct Handle {
-    slot: Slot,
-    cell: CellRef,
-    /// The machine's number of the running incarnation.
-    machine_incarnation: u64,
-    /// The cell's own number of it: goes on over restarts of the supervisor, so that a report of
-    /// an earlier life is never taken for one of this.
-    cell_incarnation: u64,
-    /// Whether it has come up.
-    started: bool,
-}
-
-/// A call without an answer so far.
-struct Pending {
-    reply: Reply<Result<Done, CallError>>,
-    /// The child that it asks to stop.
-    stops: Option<AgentId>,
-}
-
-/// See the module.
+/// See the module. What it keeps of each child is in the machine's table and in the link.
 pub(crate) struct SupervisorAgent {
     shared: Arc<Shared>,
     machine: Option<Machine>,
-    handles: BTreeMap<ChildKey, Handle>,
-    keys: BTreeMap<Slot, ChildKey>,
-    /// New children whose call the machine has not decided yet.
-    newcomers: BTreeMap<CallId, Child>,
-    calls: BTreeMap<CallId, Pending>,
-    n_calls: u64,
-    timers: BTreeMap<TimerId, Timer>,
+    slots: Slots,
+    calls: Calls,
+    alarms: Alarms,
     events: VecDeque<Event>,
+    /// Room for the commands of one event.
+    commands: Vec<Command>,
     ready: bool,
     start_failure: Option<Report>,
     exit: Option<ExitReason>,
 }
+
+/// Commands whose room is kept from one event to the next: 128 of some 90 B are 12 KB.
+const COMMANDS_KEPT: usize = 128;
 
 impl SupervisorAgent {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
             machine: None,
-            handles: BTreeMap::new(),
-            keys: BTreeMap::new(),
-            newcomers: BTreeMap::new(),
-            calls: BTreeMap::new(),
-            n_calls: 0,
-            timers: BTreeMap::new(),
+            slots: Slots::default(),
+            calls: Calls::default(),
+            alarms: Alarms::default(),
             events: VecDeque::new(),
+            commands: Vec::new(),
             ready: false,
             start_failure: None,
             exit: None,
@@ -95,153 +76,123 @@ impl SupervisorAgent {
         let shared = self.shared.clone();
         let mut statics = shared.statics();
         let mut specs = Vec::with_capacity(statics.len());
-        for child in statics.iter_mut() {
+        // The machine's keys begin with those of the static children, in order.
+        let slots = Slots::new(statics.len(), 0);
+        for (key, child) in (0..).map(ChildKey::new).zip(statics.iter_mut()) {
             if let Static::Spec(spec) = child {
                 let spec = spec.take().expect("invariant: a spec is taken once");
                 let core = spec.core()?;
-                let slot = shared.link.next_slot();
-                let cell = spec.build(core.id.clone(), ctx.system(), shared.link.clone(), slot);
-                *child = Static::Cell(core, slot, cell);
+                let (id, link) = (core.id.clone(), shared.link.clone());
+                let cell = spec.build(id, ctx.system(), link, slots.of(key));
+                *child = Static::Cell(core, cell);
             }
-            if let Static::Cell(core, ..) = child {
+            if let Static::Cell(core, _) = child {
                 specs.push(core.clone());
             }
         }
         let machine = Machine::new(shared.spec, specs, ctx.system().next_seed())?;
-        let keys: Vec<ChildKey> = machine.children().map(|child| child.key).collect();
-        for (key, child) in keys.into_iter().zip(statics.iter()) {
-            if let Static::Cell(_, slot, cell) = child {
-                self.adopt(key, *slot, cell.clone());
+        for (key, child) in (0..).map(ChildKey::new).zip(statics.iter()) {
+            if let Static::Cell(_, cell) = child {
+                shared.link.insert(slots.of(key), cell.clone());
             }
         }
-        drop(statics);
+        self.slots = Slots::new(statics.len(), shared.link.last_slot());
         self.machine = Some(machine);
         Ok(())
     }
 
-    fn adopt(&mut self, key: ChildKey, slot: Slot, cell: CellRef) {
-        self.shared.link.insert(slot, cell.clone());
-        self.keys.insert(slot, key);
-        let handle =
-            Handle { slot, cell, machine_incarnation: 0, cell_incarnation: 0, started: false };
-        self.handles.insert(key, handle);
-    }
-
-    /// A message as an event; `None` when it is of a life that is over.
-    fn event(&mut self, message: Msg) -> Option<Event> {
+    /// Takes a message, as events; none when it is of a life that is over.
+    fn take(&mut self, message: Msg, ctx: &mut Context<Self>) {
         match message {
             Msg::Started { slot, incarnation, start } => {
-                let key = *self.keys.get(&slot)?;
-                let handle = self.handles.get_mut(&key)?;
-                (handle.cell_incarnation == incarnation).then_some(())?;
-                let incarnation = handle.machine_incarnation;
-                Some(match start {
-                    Start::Running => {
-                        handle.started = true;
-                        Event::ChildStarted { key, incarnation }
-                    }
-                    Start::Ignored => Event::ChildIgnored { key, incarnation },
-                })
+                if let Some(event) = self.started(slot, incarnation, start) {
+                    self.events.push_back(event);
+                }
             }
             Msg::Exited { slot, incarnation, reason } => {
-                let key = *self.keys.get(&slot)?;
-                let handle = self.handles.get(&key)?;
-                (handle.cell_incarnation == incarnation).then_some(())?;
-                let incarnation = handle.machine_incarnation;
-                Some(if handle.started {
-                    Event::ChildExited { key, incarnation, reason }
-                } else {
-                    Event::ChildStartFailed { key, incarnation, reason }
-                })
-            }
-            Msg::Timer(timer) => {
-                self.timers.remove(&timer);
-                Some(Event::TimerFired { timer })
-            }
-            Msg::Call { request, child, reply } => {
-                self.n_calls += 1;
-                let call = CallId(self.n_calls);
-                let stops = match &request {
-                    Request::Stop(id) => Some(id.clone()),
-                    _ => None,
-                };
-                self.calls.insert(call, Pending { reply, stops });
-                if let Some(child) = child {
-                    self.newcomers.insert(call, child);
+                if let Some(event) = self.exited(slot, incarnation, reason) {
+                    self.events.push_back(event);
                 }
-                Some(Event::Call { call, request })
             }
+            Msg::Wake => {
+                let timers = self.alarms.ring(ctx).into_iter();
+                self.events.extend(timers.map(|timer| Event::TimerFired { timer }));
+            }
+            Msg::Call(call) => self.events.push_back(self.calls.ask(*call)),
+            Msg::StartAll(batch) => self.events.extend(self.calls.ask_next(batch)),
+        }
+        self.converse(ctx);
+    }
+
+    fn started(&self, slot: Slot, cell_incarnation: u64, start: Start) -> Option<Event> {
+        let key = self.slots.key(slot)?;
+        let incarnation = self.machine.as_ref()?.child_incarnation(key)?;
+        let link = &self.shared.link;
+        match start {
+            Start::Running => link
+                .comes_up(slot, cell_incarnation)
+                .then_some(Event::ChildStarted { key, incarnation }),
+            Start::Ignored => link
+                .had_come_up(slot, cell_incarnation)
+                .map(|_| Event::ChildIgnored { key, incarnation }),
         }
     }
 
-    fn take(&mut self, message: Msg, ctx: &mut Context<Self>) {
-        if let Some(event) = self.event(message) {
-            self.feed(event, ctx);
-        }
+    fn exited(&self, slot: Slot, cell_incarnation: u64, reason: ExitReason) -> Option<Event> {
+        let key = self.slots.key(slot)?;
+        let incarnation = self.machine.as_ref()?.child_incarnation(key)?;
+        Some(if self.shared.link.had_come_up(slot, cell_incarnation)? {
+            Event::ChildExited { key, incarnation, reason }
+        } else {
+            Event::ChildStartFailed { key, incarnation, reason }
+        })
     }
 
-    /// Lets the machine decide about `event`, and about what its commands bring up at once.
-    fn feed(&mut self, event: Event, ctx: &mut Context<Self>) {
-        self.events.push_back(event);
-        let mut commands = Vec::new();
+    /// Lets the machine decide about each event, and about what its commands bring up at once.
+    fn converse(&mut self, ctx: &mut Context<Self>) {
         while let Some(event) = self.events.pop_front() {
-            let touched = child_of(&event);
+            let ended = ended_child(&event);
+            let mut commands = std::mem::take(&mut self.commands);
             if let Some(machine) = &mut self.machine {
                 machine.handle(event, ctx.system().clock().now(), &mut commands);
             }
-            self.obey_all(&mut commands, ctx);
-            if let Some(key) = touched {
+            self.obey_all(commands, ctx);
+            if let Some(key) = ended {
                 self.retire_if_stopped(key, ctx);
             }
         }
     }
 
-    fn obey_all(&mut self, commands: &mut Vec<Command>, ctx: &mut Context<Self>) {
-        let mut index = 0;
-        while index < commands.len() {
-            let command = commands[index].clone();
-            index += 1;
-            if let Command::CheckHealth = command {
-                self.check_health(commands, ctx);
-            } else {
-                self.obey(command, ctx);
+    fn obey_all(&mut self, mut commands: Vec<Command>, ctx: &mut Context<Self>) {
+        let mut more = Vec::new();
+        while !commands.is_empty() {
+            for command in commands.drain(..) {
+                if let Command::CheckHealth = command {
+                    self.check_health(&mut more, ctx);
+                } else {
+                    self.obey(command, ctx);
+                }
             }
+            commands.append(&mut more);
         }
-        commands.clear();
+        if commands.capacity() <= COMMANDS_KEPT {
+            self.commands = commands;
+        }
     }
 
     fn obey(&mut self, command: Command, ctx: &mut Context<Self>) {
         match command {
-            Command::ChildAdded { call, key } => {
-                if let Some(child) = self.newcomers.remove(&call) {
-                    self.add(key, child, ctx);
-                }
-            }
+            Command::ChildAdded { call, key } => self.add(call, key, ctx),
             Command::StartChild { key, incarnation } => self.start_child(key, incarnation, ctx),
             Command::StopChild { key, shutdown, .. } => self.stop_child(key, shutdown),
-            Command::KillChild { key, .. } => {
-                if let Some(handle) = self.handles.get(&key) {
-                    request_kill(&handle.cell);
-                }
-            }
+            Command::KillChild { key, .. } => self.stop_child(key, Shutdown::Kill),
             Command::ForgetChild { key } => {
-                if let Some(handle) = self.handles.remove(&key) {
-                    self.keys.remove(&handle.slot);
-                    self.shared.link.remove(handle.slot);
-                    ctx.system().retire(&handle.cell, Reason::Ended);
+                if let Some(cell) = self.shared.link.remove(self.slots.of(key)) {
+                    ctx.system().retire(&cell, Reason::Ended);
                 }
             }
-            Command::ArmTimer { timer, after } => {
-                let armed = ctx.send_on_lane_after(Lane::Priority, after, Msg::Timer(timer));
-                if let Some(earlier) = self.timers.insert(timer, armed) {
-                    earlier.cancel();
-                }
-            }
-            Command::CancelTimer { timer } => {
-                if let Some(timer) = self.timers.remove(&timer) {
-                    timer.cancel();
-                }
-            }
+            Command::ArmTimer { timer, after } => self.alarms.arm(timer, after, ctx),
+            Command::CancelTimer { timer } => self.alarms.cancel(timer),
             Command::Answer { call, answer } => self.answer(call, answer, ctx),
             Command::Observe(decision) => {
                 ctx.system()
@@ -256,72 +207,61 @@ impl SupervisorAgent {
         }
     }
 
-    fn add(&mut self, key: ChildKey, child: Child, ctx: &Context<Self>) {
-        let id = self.machine.as_ref().and_then(|machine| machine.child(key)).map(|child| child.id);
+    fn add(&mut self, call: CallId, key: ChildKey, ctx: &Context<Self>) {
+        let Some(child) = self.calls.take_child(call) else { return };
+        let id = self.machine.as_ref().and_then(|machine| machine.child_id(key)).cloned();
         let Some(id) = id else { return };
-        let slot = self.shared.link.next_slot();
-        let cell = child.build(id, ctx.system(), self.shared.link.clone(), slot);
-        self.adopt(key, slot, cell);
+        let (slot, link) = (self.slots.of(key), &self.shared.link);
+        let cell = child.build(id, ctx.system(), link.clone(), slot);
+        link.insert(slot, cell.clone());
+        self.calls.note_cell(call, cell);
     }
 
     fn start_child(&mut self, key: ChildKey, incarnation: u64, ctx: &Context<Self>) {
-        let Some(handle) = self.handles.get_mut(&key) else { return };
-        handle.machine_incarnation = incarnation;
-        handle.cell_incarnation = handle.cell.header().incarnation() + 1;
-        handle.started = false;
-        self.shared.link.begins(handle.slot);
-        if let Err(error) = ctx.system().begin(&handle.cell) {
-            self.shared.link.is_over(handle.slot);
+        let slot = self.slots.of(key);
+        let Some(cell) = self.shared.link.begins(slot) else { return };
+        if let Err(error) = ctx.system().begin(&cell) {
+            self.shared.link.is_over(slot);
             let reason = ExitReason::StartFailed(error.into());
             self.events.push_back(Event::ChildStartFailed { key, incarnation, reason });
         }
     }
 
     fn stop_child(&self, key: ChildKey, shutdown: Shutdown) {
-        let Some(handle) = self.handles.get(&key) else { return };
+        let Some(cell) = self.shared.link.cell(self.slots.of(key)) else { return };
         if shutdown == Shutdown::Kill {
-            request_kill(&handle.cell);
+            request_kill(&cell);
         } else {
-            handle.cell.header().raise(control::SHUTDOWN);
-            handle.cell.wake();
+            cell.header().raise(control::SHUTDOWN);
+            cell.wake();
         }
     }
 
     fn answer(&mut self, call: CallId, answer: Result<Answer, CallError>, ctx: &Context<Self>) {
-        self.newcomers.remove(&call);
-        let Some(Pending { reply, stops }) = self.calls.remove(&call) else { return };
         // No event of a child says so when the stop called off a restart.
-        let stopped =
-            self.machine.as_ref().zip(stops).and_then(|(machine, id)| machine.by_id(id.as_str()));
-        if let Some(child) = stopped {
-            self.retire_if_stopped(child.key, ctx);
+        let stopped = self.calls.stops(call).zip(self.machine.as_ref());
+        if let Some(key) = stopped.and_then(|(id, machine)| machine.key_of(id.as_str())) {
+            self.retire_if_stopped(key, ctx);
         }
-        reply.send(answer.map(|answer| {
-            let cell = match &answer {
-                Answer::Started { key, .. } => {
-                    self.handles.get(key).map(|handle| handle.cell.clone())
-                }
-                _ => None,
-            };
-            Done { answer, cell }
-        }));
+        self.events.extend(self.calls.answer(call, answer));
     }
 
     /// A child that ended and is not to be started again is gone for good: its id is free (G2), what
     /// is queued becomes dead letters.
     fn retire_if_stopped(&self, key: ChildKey, ctx: &Context<Self>) {
-        let Some(handle) = self.handles.get(&key) else { return };
-        let child = self.machine.as_ref().and_then(|machine| machine.child(key));
-        if child.is_some_and(|child| child.state == ChildState::Stopped) {
-            ctx.system().retire(&handle.cell, Reason::Ended);
+        let state = self.machine.as_ref().and_then(|machine| machine.child_state(key));
+        if state == Some(ChildState::Stopped)
+            && let Some(cell) = self.shared.link.cell(self.slots.of(key))
+        {
+            ctx.system().retire(&cell, Reason::Ended);
         }
     }
 
     fn check_health(&mut self, commands: &mut Vec<Command>, ctx: &Context<Self>) {
         let at_work = self.shared.link.check_suspects();
-        let keys = &self.keys;
+        let slots = self.slots;
         let mut busy =
-            at_work.into_iter().filter_map(|(slot, vital)| Some((*keys.get(&slot)?, vital)));
+            at_work.into_iter().filter_map(|(slot, vital)| Some((slots.key(slot)?, vital)));
         if let Some(machine) = &mut self.machine {
             machine.check_health(ctx.system().clock().now(), &mut busy, commands);
         }
@@ -329,7 +269,8 @@ impl SupervisorAgent {
 
     /// Converses with the machine until it has ended.
     async fn wind_down(&mut self, reason: ExitReason, ctx: &mut Context<Self>) {
-        self.feed(Event::Stop { reason }, ctx);
+        self.events.push_back(Event::Stop { reason });
+        self.converse(ctx);
         while self.exit.is_none() {
             let Some(message) = ctx.inbox(false).await else { break };
             self.take(message, ctx);
@@ -337,11 +278,10 @@ impl SupervisorAgent {
     }
 }
 
-/// The child that an event is about.
-fn child_of(event: &Event) -> Option<ChildKey> {
+/// The child whose end an event is.
+fn ended_child(event: &Event) -> Option<ChildKey> {
     match event {
-        Event::ChildStarted { key, .. }
-        | Event::ChildIgnored { key, .. }
+        Event::ChildIgnored { key, .. }
         | Event::ChildStartFailed { key, .. }
         | Event::ChildExited { key, .. } => Some(*key),
         _ => None,
@@ -356,7 +296,8 @@ impl Agent for SupervisorAgent {
         let (link, me) = (self.shared.link.clone(), ctx.addr());
         link.attach(me.cell()).await;
         self.assemble(ctx)?;
-        self.feed(Event::Start, ctx);
+        self.events.push_back(Event::Start);
+        self.converse(ctx);
         loop {
             if let Some(failure) = self.start_failure.take() {
                 return Err(failure);

@@ -1,16 +1,17 @@
 //! What lies between a supervisor and its children, and survives the supervisor's restarts: the
 //! way of their reports, and the cells, so that addresses of children survive too (M12).
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
 use ggml_agent_core::ExitReason;
+use ggml_agent_core::sequence::Sequence;
 use ggml_agent_core::supervise::{ChildSpec, SupervisorSpec, Vital};
 
 use super::driver::Msg;
+use super::place::{Place, Slot};
 use crate::address::request_kill;
 use crate::cell;
 use crate::cell::handle::{CellRef, TypedRef};
@@ -18,9 +19,6 @@ use crate::cell::header::{Owner, Start};
 use crate::cell::mailbox::{Lane, Mail};
 use crate::dead_letter::Reason;
 use crate::spec::Child;
-
-/// A child's place in the link, never used twice.
-pub(super) type Slot = u64;
 
 /// What all incarnations of one supervisor share.
 pub(super) struct Shared {
@@ -32,7 +30,7 @@ pub(super) struct Shared {
 /// A static child before and after its cell was made.
 pub(super) enum Static {
     Spec(Option<Child>),
-    Cell(ChildSpec, Slot, CellRef),
+    Cell(ChildSpec, CellRef),
 }
 
 impl Shared {
@@ -56,17 +54,30 @@ pub(crate) struct Link {
 
 #[derive(Default)]
 struct State {
-    next_slot: Slot,
-    cells: BTreeMap<Slot, CellRef>,
-    /// Children whose incarnation was begun and whose end, with all that belongs to it, is not yet
-    /// reported. A cell itself says earlier that it is not alive: while it still cleans up, it must
-    /// be neither begun again nor retired.
-    running: BTreeSet<Slot>,
+    places: Sequence<Place>,
+    /// The largest slot that a child of any life of the supervisor had.
+    last_slot: Slot,
+    /// How many of the places are running.
+    n_running: usize,
     /// Waits until nothing runs.
     waker: Option<Waker>,
     /// No incarnation of the supervisor is there to hear reports: whoever ends is gone for good.
     headless: bool,
 }
+
+impl State {
+    /// Notes whether something of a child's incarnation is left; false for one that is not here.
+    fn set_running(&mut self, slot: Slot, running: bool) -> bool {
+        let Some(place) = self.places.get_mut(slot) else { return false };
+        let was_running = place.set_running(running);
+        self.n_running -= usize::from(was_running);
+        self.n_running += usize::from(running);
+        was_running
+    }
+}
+
+/// Places that [`Link::behead`] looks at under one lock.
+const BEHEADED_AT_ONCE: usize = 256;
 
 impl Link {
     fn state(&self) -> MutexGuard<'_, State> {
@@ -82,8 +93,8 @@ impl Link {
     pub(super) async fn attach(&self, supervisor: &TypedRef<Msg>) {
         poll_fn(|cx| {
             let mut state = self.state();
-            if state.running.is_empty() {
-                state.cells.clear();
+            if state.n_running == 0 {
+                state.places.clear();
                 state.headless = false;
                 return Poll::Ready(());
             }
@@ -94,17 +105,19 @@ impl Link {
         *self.supervisor() = Some(supervisor.clone());
     }
 
-    /// Notes that an incarnation of a child is begun.
-    pub(super) fn begins(&self, slot: Slot) {
-        self.state().running.insert(slot);
+    /// Notes that an incarnation of a child is begun, and gives its cell.
+    pub(super) fn begins(&self, slot: Slot) -> Option<CellRef> {
+        let mut state = self.state();
+        state.set_running(slot, true);
+        Some(state.places.get_mut(slot)?.begin())
     }
 
     /// Notes that nothing of a child's incarnation is left.
     pub(super) fn is_over(&self, slot: Slot) {
         let waker = {
             let mut state = self.state();
-            state.running.remove(&slot);
-            if state.running.is_empty() { state.waker.take() } else { None }
+            state.set_running(slot, false);
+            if state.n_running == 0 { state.waker.take() } else { None }
         };
         if let Some(waker) = waker {
             waker.wake();
@@ -113,39 +126,66 @@ impl Link {
 
     /// Ends everything below: the supervisor's incarnation is over, however it came to it (S25).
     pub(super) fn behead(&self) {
-        let cells = {
-            let mut state = self.state();
-            state.headless = true;
-            let State { cells, running, .. } = &*state;
-            let children = cells.iter().map(|(slot, cell)| (running.contains(slot), cell.clone()));
-            children.collect::<Vec<_>>()
-        };
+        self.state().headless = true;
         // Nobody hears reports any more; and two that hold each other would never be freed.
         drop(self.supervisor().take());
-        for (is_running, cell) in cells {
-            if is_running {
-                // Its end finds nobody to report to, and retires it.
-                request_kill(&cell);
-            } else {
-                let system = cell.header().system.clone();
-                system.retire(&cell, Reason::Ended);
+        let mut from = 0;
+        loop {
+            // Nobody adds a place meanwhile: the one who does is gone.
+            let some: Vec<_> = {
+                let state = self.state();
+                let next = |from: &mut Slot| {
+                    let (slot, place) = state.places.first_from(*from)?;
+                    *from = slot + 1;
+                    Some((place.is_running(), place.cell().clone()))
+                };
+                std::iter::from_fn(|| next(&mut from)).take(BEHEADED_AT_ONCE).collect()
+            };
+            if some.is_empty() {
+                return;
+            }
+            for (is_running, cell) in some {
+                if is_running {
+                    // Its end finds nobody to report to, and retires it.
+                    request_kill(&cell);
+                } else {
+                    let system = cell.header().system.clone();
+                    system.retire(&cell, Reason::Ended);
+                }
             }
         }
     }
 
-    /// A place for one more child.
-    pub(super) fn next_slot(&self) -> Slot {
-        let mut state = self.state();
-        state.next_slot += 1;
-        state.next_slot
+    /// The largest slot that was ever used.
+    pub(super) fn last_slot(&self) -> Slot {
+        self.state().last_slot
     }
 
+    /// Takes a child in; slots grow within a life of the supervisor.
     pub(super) fn insert(&self, slot: Slot, cell: CellRef) {
-        self.state().cells.insert(slot, cell);
+        let mut state = self.state();
+        state.last_slot = state.last_slot.max(slot);
+        state.places.push(slot, Place::new(cell));
     }
 
     pub(super) fn remove(&self, slot: Slot) -> Option<CellRef> {
-        self.state().cells.remove(&slot)
+        self.state().places.remove(slot).map(Place::into_cell)
+    }
+
+    pub(super) fn cell(&self, slot: Slot) -> Option<CellRef> {
+        self.state().places.get(slot).map(|place| place.cell().clone())
+    }
+
+    /// Notes that an incarnation has come up; false when it is not the one that was begun last in
+    /// this life of the supervisor.
+    pub(super) fn comes_up(&self, slot: Slot, incarnation: u64) -> bool {
+        let mut state = self.state();
+        state.places.get_mut(slot).is_some_and(|place| place.come_up(incarnation))
+    }
+
+    /// Whether an incarnation had come up; `None` as for [`Link::comes_up`].
+    pub(super) fn had_come_up(&self, slot: Slot, incarnation: u64) -> Option<bool> {
+        self.state().places.get(slot)?.had_come_up(incarnation)
     }
 
     /// The vital signs of those who are at work; the others are healthy and leave the list.
@@ -154,7 +194,7 @@ impl Link {
             std::mem::take(&mut *self.suspects.lock().unwrap_or_else(PoisonError::into_inner));
         let mut at_work = Vec::new();
         for slot in suspects {
-            let Some(cell) = self.state().cells.get(&slot).cloned() else { continue };
+            let Some(cell) = self.cell(slot) else { continue };
             let header = cell.header();
             header.suspected.store(false, Ordering::Release);
             if !header.is_busy() {
@@ -176,14 +216,14 @@ impl Link {
             let mut state = self.state();
             // Under one lock, so that the supervisor's end sees either the report or the orphan, and
             // the next start, which follows the report, sees that this one is over.
-            let was_running = state.running.remove(&slot);
+            let was_running = state.set_running(slot, false);
             if !state.headless && self.report(message) {
                 return;
             }
             if was_running {
-                state.running.insert(slot);
+                state.set_running(slot, true);
             }
-            state.cells.get(&slot).cloned()
+            state.places.get(slot).map(|place| place.cell().clone())
         };
         if let Some(cell) = orphan {
             let system = cell.header().system.clone();

@@ -2,25 +2,27 @@
 //! [`ggml_agent_core::supervise`]; this module only does what the machine says.
 
 mod driver;
+
+mod calls;
+mod handle;
+
+mod alarms;
 pub(crate) mod link;
+mod place;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use ggml_agent_core::supervise::{
-    Answer, AutoShutdown, Backoff, CallError, ChildInfo, Children, Counts, Machine, Request,
-    Restart, Shutdown, Strategy, SupervisorSpec,
+    AutoShutdown, Backoff, Children, Machine, Restart, Shutdown, Strategy, SupervisorSpec,
 };
-use ggml_agent_core::{AgentId, ExitReason};
 
 pub(crate) use self::driver::SupervisorAgent;
-use self::driver::{Done, Msg};
+pub use self::handle::{StartChildrenError, SupervisorRef};
 use self::link::Shared;
-use crate::address::Addr;
-use crate::agent::Agent;
 use crate::cell::mailbox::MailboxOptions;
-use crate::error::{AskError, StartError};
-use crate::spec::{Child, ChildSpec, typed};
+use crate::error::StartError;
+use crate::spec::{Child, ChildSpec};
 
 /// A supervisor as data: strategy, intensity, children. Start it with
 /// [`SystemRef::supervise`](crate::SystemRef::supervise), or make it a child of another one.
@@ -196,127 +198,3 @@ impl From<Supervisor> for Child {
         supervisor.into_spec().into()
     }
 }
-
-/// A running supervisor.
-#[derive(Debug, Clone)]
-pub struct SupervisorRef {
-    addr: Addr<SupervisorAgent>,
-}
-
-impl SupervisorRef {
-    pub(crate) fn new(addr: Addr<SupervisorAgent>) -> Self {
-        Self { addr }
-    }
-
-    /// The supervisor's name.
-    #[must_use]
-    pub fn id(&self) -> &AgentId {
-        self.addr.id()
-    }
-
-    /// Adds a child and starts it (S30).
-    ///
-    /// # Errors
-    /// [`StartError`]; after a failed start the child is gone again.
-    pub async fn start_child<A: Agent>(&self, spec: ChildSpec<A>) -> Result<Addr<A>, StartError> {
-        let core = spec.core()?;
-        let id = core.id.clone();
-        let done = self.call(Request::Start(core), Some(spec.into())).await?;
-        match done.answer {
-            Answer::Started { .. } => done.cell.as_ref().and_then(typed).ok_or(StartError::Ended),
-            Answer::Ignored { .. } => Err(StartError::Ignored { id }),
-            _ => Err(StartError::Ended),
-        }
-    }
-
-    /// Adds a supervisor as a child and starts it with its children (S30).
-    ///
-    /// # Errors
-    /// As [`SupervisorRef::start_child`].
-    pub async fn start_supervisor(&self, tree: Supervisor) -> Result<Self, StartError> {
-        self.start_child(tree.into_spec()).await.map(Self::new)
-    }
-
-    /// Stops a child; its spec is kept unless it is temporary. A pending restart is called off (S21).
-    ///
-    /// # Errors
-    /// [`CallError`] in [`StartError::Refused`].
-    pub async fn stop_child(&self, id: &AgentId) -> Result<(), StartError> {
-        self.call(Request::Stop(id.clone()), None).await.map(drop)
-    }
-
-    /// Starts a stopped child again.
-    ///
-    /// # Errors
-    /// [`CallError`] in [`StartError::Refused`].
-    pub async fn restart_child(&self, id: &AgentId) -> Result<(), StartError> {
-        self.call(Request::Restart(id.clone()), None).await.map(drop)
-    }
-
-    /// Deletes the spec of a stopped child.
-    ///
-    /// # Errors
-    /// [`CallError`] in [`StartError::Refused`].
-    pub async fn delete_child(&self, id: &AgentId) -> Result<(), StartError> {
-        self.call(Request::Delete(id.clone()), None).await.map(drop)
-    }
-
-    /// The children in start order.
-    ///
-    /// # Errors
-    /// [`StartError::Ended`].
-    pub async fn children(&self) -> Result<Vec<ChildInfo>, StartError> {
-        match self.call(Request::List, None).await?.answer {
-            Answer::List(children) => Ok(children),
-            _ => Err(StartError::Ended),
-        }
-    }
-
-    /// How many children are in which state.
-    ///
-    /// # Errors
-    /// [`StartError::Ended`].
-    pub async fn counts(&self) -> Result<Counts, StartError> {
-        match self.call(Request::Count, None).await?.answer {
-            Answer::Count(counts) => Ok(counts),
-            _ => Err(StartError::Ended),
-        }
-    }
-
-    /// Stops the children, then itself. Returns when nothing of it runs any more.
-    pub async fn stop(&self) -> ExitReason {
-        self.addr.shutdown();
-        self.ended().await
-    }
-
-    /// Ends it at once; its children are killed (S25).
-    pub fn kill(&self) {
-        self.addr.kill();
-    }
-
-    /// Waits until it is gone for good and says how it ended: `Shutdown` also when it gave up (S28).
-    pub async fn ended(&self) -> ExitReason {
-        self.addr.ended().await
-    }
-
-    /// Its untyped address.
-    #[must_use]
-    pub fn untyped(&self) -> crate::address::AnyAddr {
-        self.addr.untyped()
-    }
-
-    /// Calls wait for as long as starts and stops of children take: those have their own limits.
-    async fn call(&self, request: Request, child: Option<Child>) -> Result<Done, StartError> {
-        let question = |reply| Msg::Call { request, child, reply };
-        match self.addr.ask_within(CALL_DEADLINE, question).await {
-            Ok(answer) => Ok(answer?),
-            Err(AskError::Ended | AskError::NoReply | AskError::Restarting) => {
-                Err(StartError::Ended)
-            }
-            Err(_) => Err(CallError::Busy.into()),
-        }
-    }
-}
-
-/// Longest that an administrative call waits for its answer.
-const CALL_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);

@@ -3,6 +3,7 @@
 mod admin;
 mod beyond;
 mod end;
+mod many;
 mod restart;
 mod start;
 mod strategy;

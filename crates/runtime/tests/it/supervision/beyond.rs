@@ -60,6 +60,36 @@ async fn s32_a_failed_restart_waits_longer_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn s32_waits_of_several_children_end_each_at_its_own_time() {
+    let (system, stage) = (System::new(), Stage::default());
+    let wait = |time| Backoff { initial: time, max: time, ..DOUBLING };
+    // Without a health check, which would look at all timers each second.
+    let tree = Supervisor::new("tree").intensity(1_000, secs(60)).health(secs(0), secs(5));
+    // In this order: a later one is due before an earlier one, two at once, and one never.
+    let waits =
+        [("c", 3_750), ("never", 500), ("a", 1_250), ("d", 60_100), ("b", 2_500), ("b2", 2_500)];
+    let children = waits.map(|(id, time)| stage.worker(id).backoff(wait(millis(time))));
+    let tree = system.supervise(tree.children(children)).await.unwrap();
+    let mut watch = Watch::new(&system);
+    for (id, _) in waits {
+        act(&system, id, Act::Panic);
+        watch.find(|d| matches!(d, Decision::BackingOff { .. }).then_some(())).await;
+    }
+    let begun = Instant::now();
+    tree.stop_child(&"never".parse().unwrap()).await.unwrap();
+    for (id, time) in [("a", 1_250), ("b", 2_500), ("b2", 2_500), ("c", 3_750), ("d", 60_100)] {
+        let started = |d: &Decision| match d {
+            Decision::Started { id, .. } => Some(id.clone()),
+            _ => None,
+        };
+        assert_eq!(watch.find(started).await.as_str(), id);
+        assert!(is_about(millis(time), begun.elapsed()), "{id} after {:?}", begun.elapsed());
+    }
+    pass(secs(100)).await;
+    assert_eq!(tree.counts().await.unwrap().stopped, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn s32_jitter_takes_away_a_random_part_that_repeats_with_the_seed() {
     let waits = async |seed| {
         let system = System::with(Options { seed: Some(seed), ..Options::default() });
