@@ -136,9 +136,9 @@ impl Book {
 }
 
 fn asked<'a>(
-    groups: &'a mut Groups<Card>,
+    groups: &'a mut Groups<Handle>,
     n_asked: &'a mut usize,
-) -> impl FnOnce() -> &'a mut Groups<Card> {
+) -> impl FnOnce() -> &'a mut Groups<Handle> {
     || {
         *n_asked += 1;
         groups
@@ -158,7 +158,7 @@ fn registry(ids: &str) -> (Book, Vec<Handle>) {
     (book, who)
 }
 
-fn text<'a>(entries: impl Iterator<Item = Entry<'a, Card>>) -> String {
+fn text<'a>(entries: impl Iterator<Item = Entry<'a, Handle>>) -> String {
     entries.map(|entry| entry.handle.letter).collect()
 }
 
@@ -391,7 +391,7 @@ fn g05_groups_are_asked_for_only_when_an_agent_has_tags() {
 fn limit_of_agents_holds_over_registries_that_share_places() {
     let places = Arc::new(Places::new(2));
     let (mut shards, mut groups) =
-        ([(), ()].map(|()| Registry::<Card>::sharing(places.clone())), Groups::new());
+        ([(), ()].map(|()| Registry::<Handle>::sharing(places.clone())), Groups::new());
     let card = |id: &str| Arc::new(Card { id: agent(id), letter: ' ' });
     let (a, b, c) = (card("a"), card("b"), card("c"));
     assert_eq!(shards[0].register(&a.id, a.clone(), &mut ()), Ok(()));
