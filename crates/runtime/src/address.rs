@@ -66,11 +66,20 @@ impl<A: Agent> Addr<A> {
     ///
     /// # Cancel safety
     /// Dropping the future drops a message that is still waiting for room; it was not accepted.
-    pub async fn send(&self, msg: A::Msg) -> Result<(), SendError<A::Msg>> {
-        let mail = Mail::new(msg);
-        push_waiting(&self.cell, Lane::User, mail)
-            .await
-            .map_err(|error| error.map(|mail| mail.message))
+    // One future, not one within another: the message is moved once less.
+    pub fn send(
+        &self,
+        msg: A::Msg,
+    ) -> impl Future<Output = Result<(), SendError<A::Msg>>> + Send + '_ {
+        async move {
+            let full = match push(&self.cell, Lane::User, Mail::new(msg)) {
+                Err(SendError::Full(mail)) => mail,
+                other => return other.map_err(|error| error.map(|mail| mail.message)),
+            };
+            wait_for_room(&self.cell, Lane::User, full)
+                .await
+                .map_err(|error| error.map(|mail| mail.message))
+        }
     }
 
     /// Asks, and waits for the answer at most [`ASK_DEADLINE_DEFAULT`].
@@ -400,18 +409,6 @@ pub(crate) fn refusal<M>(refused: Refused<Mail<M>>) -> SendError<Mail<M>> {
     }
 }
 
-/// Admits mail, waiting for room where the policy says so.
-pub(crate) async fn push_waiting<M: Send + 'static>(
-    cell: &TypedRef<M>,
-    lane: Lane,
-    mail: Mail<M>,
-) -> Result<(), SendError<Mail<M>>> {
-    match push(cell, lane, mail) {
-        Err(SendError::Full(mail)) => wait_for_room(cell, lane, mail).await,
-        other => other,
-    }
-}
-
 /// Admits mail that found no room, if the policy says that it waits for some.
 async fn wait_for_room<M: Send + 'static>(
     cell: &TypedRef<M>,
@@ -420,6 +417,17 @@ async fn wait_for_room<M: Send + 'static>(
 ) -> Result<(), SendError<Mail<M>>> {
     let Overflow::Wait(deadline) = cell.mailbox().options().overflow else {
         return Err(SendError::Full(mail));
+    };
+    // A sender that always finds room in the end, because it makes it, lets others run as well.
+    tokio::task::coop::consume_budget().await;
+    // Not past those who wait already; they are in nobody's way while the agent is handled here.
+    let mail = if cell.header().system.make_room(cell.untyped()) {
+        match push(cell, lane, mail) {
+            Err(SendError::Full(mail)) => mail,
+            other => return other,
+        }
+    } else {
+        mail
     };
     let (ticket, wake) = cell.mailbox().join_waiters(lane, mail).map_err(SendError::Full)?;
     if wake {

@@ -204,7 +204,7 @@ impl<A: Agent> ChildSpec<A> {
         let solo = placement.driver(system, &id);
         let header = Header::new(id, system.clone(), owner, key, restarts).with(tags, solo);
         let mut factory = self.factory;
-        Cell::<A, _, _>::make(header, Mailbox::new(mailbox), move |context| {
+        Cell::<A, _, _>::make(header, Mailbox::new(mailbox, system.has_barrier()), move |context| {
             life::live(factory(), context)
         })
     }

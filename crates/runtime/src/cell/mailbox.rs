@@ -121,10 +121,12 @@ struct Rare<M> {
 }
 
 impl<M> Mailbox<M> {
-    pub(crate) fn new(options: MailboxOptions) -> Self {
+    /// An empty mailbox; `has_barrier`: see [`super::head::Head::new`].
+    pub(crate) fn new(options: MailboxOptions, has_barrier: bool) -> Self {
         let options = MailboxOptions { len_max: options.len_max.max(1), ..options };
         Self {
-            user: Queue::new(),
+            // Where senders evict, a bias would only be in their way.
+            user: Queue::new(has_barrier && options.overflow != Overflow::DropOldest),
             options: (options != MailboxOptions::DEFAULT).then(|| Box::new(options)),
             rare: OnceLock::new(),
         }
@@ -184,7 +186,7 @@ impl<M> Mailbox<M> {
             Lane::User => &self.user,
             Lane::Priority => &self.rare().priority,
         };
-        match queue.pop() {
+        match queue.evict() {
             Popped::Message(mail) => Some(mail),
             Popped::Empty | Popped::Writing => None,
         }
@@ -249,7 +251,13 @@ impl<M> Mailbox<M> {
         }
     }
 
-    /// Frees the memory of empty lanes.
+    /// The turn that may be popping was fenced.
+    pub(crate) fn revoke_bias(&self) {
+        // The priority lane never has a bias.
+        self.user.revoke_bias();
+    }
+
+    /// Frees the memory of empty lanes. For the holder of the turn.
     pub(crate) fn trim(&self) {
         self.user.trim();
         if let Some(rare) = self.rare.get() {

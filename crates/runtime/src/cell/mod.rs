@@ -7,8 +7,10 @@
 //! the next life in the same place; address, mailbox and queued messages stay (M12).
 
 pub(crate) mod answer;
+pub(crate) mod barrier;
 pub(crate) mod dispatch;
 pub(crate) mod handle;
+mod head;
 pub(crate) mod header;
 pub(crate) mod life;
 mod line;
@@ -118,16 +120,20 @@ where
         if control & control::WATCH != 0 && header.steps() & 1 == 0 {
             header.wake_step_watchers();
         }
-        if control & control::START != 0 && control & control::SPARE == 0 && self.life.is_lost() {
-            header.raise(control::SPARE);
-            return self.turn_in_spare(this, turn, control);
-        }
         if control & control::SPARE != 0 {
             return self.turn_in_spare(this, turn, control);
         }
+        if self.life.is_lost() {
+            // A fenced life holds the place.
+            if control & control::START == 0 {
+                self.end_turn(this, turn, false);
+                return;
+            }
+            header.raise(control::SPARE);
+            return self.turn_in_spare(this, turn, control);
+        }
         #[expect(unsafe_code, reason = "see SAFETY")]
-        // SAFETY: a cell never moves. We have its turn, and no fenced one is inside: a life is put
-        // into this place only after that was checked, and a fence moves the next life elsewhere.
+        // SAFETY: a cell never moves. We have its turn, and no fenced one is inside.
         let mut place = unsafe { self.life.pinned() };
         let end = self.step(this, place.as_mut(), control);
         if let TurnEnd::Over(ended) = end {
@@ -330,6 +336,7 @@ where
         if header.control() & control::SPARE == 0 {
             self.life.lose();
         }
+        self.body.mailbox.revoke_bias();
         self.finish(this, Ended::By(ExitReason::Killed));
         self.end_turn(this, mine, false);
         true

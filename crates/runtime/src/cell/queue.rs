@@ -1,5 +1,5 @@
 //! A queue of many producers and one consumer at a time: one atomic read-modify-write per push and
-//! one per pop.
+//! none per pop.
 //!
 //! Messages stand inline in blocks; an empty queue that was never used, or was trimmed, owns no
 //! block. The tail word carries three flags beside the position, so that the single
@@ -8,10 +8,10 @@
 //! - learns whether the queue is closed or others wait for room,
 //! - takes the *parked* flag: exactly one producer sees the change from empty to non-empty.
 //!
-//! The consumer's side is a lock bit in the head word, which is not on the way of a send. It makes
-//! every pop exclusive whoever calls it: the cell's current incarnation, a sender that evicts the
-//! oldest message, or an incarnation that was fenced and comes back late. It is held for a few
-//! instructions and never while code of a user runs.
+//! The consumer's side is the [`Head`], which is not on the way of a send. It makes every pop
+//! exclusive whoever calls it: the cell's current incarnation, a sender that evicts the oldest
+//! message, or an incarnation that was fenced and comes back late. It is held for a few instructions
+//! and never while code of a user runs.
 //!
 //! The two sides meet as rarely as they can: a producer compares its position with a limit that it
 //! refreshes from the head only when it reaches it, and the consumer looks at a slot's own flag and
@@ -26,6 +26,7 @@ mod tests;
 use std::mem::MaybeUninit;
 use std::ptr;
 
+use super::head::{Access, Head};
 use crate::sync::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, UnsafeCell, pause};
 
 /// Positions per block; the last one is not a slot but means "the next block is being installed".
@@ -47,11 +48,6 @@ const WAITERS: usize = 0b100;
 const FLAGS: usize = 0b111;
 /// One position of the tail.
 const STEP: usize = 0b1000;
-
-/// Somebody pops.
-const LOCKED: usize = 1;
-/// One position of the head.
-const HEAD_STEP: usize = 2;
 
 /// How often the consumer looks again for a message whose slot is claimed but not yet written.
 #[cfg(not(loom))]
@@ -122,20 +118,21 @@ pub(crate) enum Nothing {
     Fenced,
 }
 
-/// The oldest message, found and not yet taken. It holds the head's lock.
+/// The oldest message, found and not yet taken. It holds the head.
 pub(crate) struct Claimed<'a, T> {
     queue: &'a Queue<T>,
     block: *mut Block<T>,
-    position: usize,
+    access: Access,
 }
 
 impl<T> Claimed<'_, T> {
     /// Takes it; true if senders wait for room, which is looked for once per block.
     #[inline(always)]
     pub(crate) fn take(self) -> (T, bool) {
-        let Self { queue, block, position } = self;
+        let Self { queue, block, access } = self;
+        let position = access.position;
         let offset = position % LAP;
-        // SAFETY: as in `claim`: we still hold the lock.
+        // SAFETY: as in `claim_by`: we still have the access.
         let slot = unsafe { &(*block).slots[offset] };
         let message = slot.value.with_mut(|value| {
             // SAFETY: `ready` was set after the value was written, and the head moves on below, so
@@ -145,10 +142,10 @@ impl<T> Claimed<'_, T> {
         let mut waiters = false;
         if offset + 1 == BLOCK_LEN {
             queue.leave_block(block);
-            queue.unlock_head(position + 2);
+            queue.head.leave(&access, position + 2);
             waiters = queue.has_waiters();
         } else {
-            queue.unlock_head(position + 1);
+            queue.head.leave(&access, position + 1);
         }
         (message, waiters)
     }
@@ -179,11 +176,10 @@ pub(crate) enum Turn {
 // The words of the consumer first, those of the producers last.
 #[repr(C)]
 pub(crate) struct Queue<T> {
-    /// Position of the next message times [`HEAD_STEP`], and [`LOCKED`].
-    head: AtomicUsize,
+    head: Head,
     /// Written by the first producer (null to block) and by the consumer.
     head_block: AtomicPtr<Block<T>>,
-    /// Slots that were jumped over by [`Queue::trim`] and never held a message. Under the lock.
+    /// Slots that were jumped over by [`Queue::trim`] and never held a message.
     skipped: AtomicUsize,
     /// Up to so many messages, counted from the first, there was room at some time: a lower bound.
     limit: AtomicUsize,
@@ -201,14 +197,16 @@ unsafe impl<T: Send> Send for Queue<T> {}
 unsafe impl<T: Send> Sync for Queue<T> {}
 
 /// Messages pushed before `position`: every lap has one position that is not a slot.
+#[inline(always)]
 fn count(position: usize) -> usize {
     position - position / LAP
 }
 
 impl<T> Queue<T> {
-    pub(crate) fn new() -> Self {
+    /// An empty queue; see [`Head::new`] about `biased`.
+    pub(crate) fn new(biased: bool) -> Self {
         Self {
-            head: AtomicUsize::new(0),
+            head: Head::new(biased),
             head_block: AtomicPtr::new(ptr::null_mut()),
             skipped: AtomicUsize::new(0),
             limit: AtomicUsize::new(0),
@@ -221,7 +219,7 @@ impl<T> Queue<T> {
     /// A queue that accepts nothing yet, and whose consumer takes no notice of it before the first
     /// push has woken it.
     pub(crate) fn closed_and_parked() -> Self {
-        let queue = Self::new();
+        let queue = Self::new(false);
         queue.tail.store(CLOSED | PARKED, Ordering::Relaxed);
         queue
     }
@@ -301,7 +299,7 @@ impl<T> Queue<T> {
             return Some(self.tail.load(Ordering::Acquire));
         }
         // Acquire pairs with the consumer's Release: room that we see was really vacated.
-        let popped = count(self.head.load(Ordering::Acquire) / HEAD_STEP);
+        let popped = count(self.head.position());
         let limit = popped.saturating_add(len_max);
         if count(position) < limit {
             // Another producer may store an older limit after this one: it is then looked up again.
@@ -379,73 +377,52 @@ impl<T> Queue<T> {
         slot.ready.store(true, Ordering::Release);
     }
 
-    /// Takes the consumer's side; the position of the next message.
-    #[inline(always)]
-    fn lock_head(&self) -> usize {
-        // Only the bit is looked at: one instruction on most processors.
-        if self.head.fetch_or(LOCKED, Ordering::Acquire) & LOCKED != 0 {
-            self.wait_for_head();
-        }
-        // Ours alone now: nobody else stores a position.
-        self.head.load(Ordering::Relaxed) / HEAD_STEP
+    /// Takes the oldest message, for anybody but the holder of the turn.
+    pub(crate) fn evict(&self) -> Popped<T> {
+        popped(self.claim_by(self.head.share(), || true))
     }
 
-    #[cold]
-    fn wait_for_head(&self) {
-        let mut tries = 0_u32;
-        loop {
-            pause();
-            tries += 1;
-            if tries % 128 == 0 {
-                // Its holder may have lost its core.
-                #[cfg(not(loom))]
-                std::thread::yield_now();
-            }
-            if self.head.load(Ordering::Relaxed) & LOCKED == 0
-                && self.head.fetch_or(LOCKED, Ordering::Acquire) & LOCKED == 0
-            {
-                return;
-            }
-        }
-    }
-
-    /// Gives the consumer's side back. Release: publishes what was popped as well.
-    fn unlock_head(&self, position: usize) {
-        self.head.store(position * HEAD_STEP, Ordering::Release);
-    }
-
-    /// Takes the oldest message.
+    /// Takes the oldest message, for the holder of the turn.
     pub(crate) fn pop(&self) -> Popped<T> {
-        match self.claim(|| true) {
-            Ok(claimed) => Popped::Message(claimed.take().0),
-            Err(Nothing::Writing) => Popped::Writing,
-            Err(Nothing::Empty | Nothing::Fenced) => Popped::Empty,
-        }
+        popped(self.claim(|| true))
     }
 
-    /// Finds the oldest message, if `allowed` still holds under the head's lock.
+    /// Finds the oldest message, if `allowed` holds once the head is ours: for the holder of the turn.
     ///
     /// An incarnation that was fenced and comes back must not take mail of its successor. Whoever
     /// gets a claim takes the message at once: others wait for the head meanwhile.
     // In two steps, so that the message is moved once, from its slot to the handler.
     #[inline(always)]
     pub(crate) fn claim(&self, allowed: impl FnOnce() -> bool) -> Result<Claimed<'_, T>, Nothing> {
-        let position = self.lock_head();
+        self.claim_by(self.head.own(), allowed)
+    }
+
+    #[inline(always)]
+    fn claim_by(
+        &self,
+        access: Access,
+        allowed: impl FnOnce() -> bool,
+    ) -> Result<Claimed<'_, T>, Nothing> {
+        let position = access.position;
         if !allowed() {
-            self.unlock_head(position);
+            self.head.leave(&access, position);
             return Err(Nothing::Fenced);
         }
         let block = self.head_block.load(Ordering::Acquire);
-        let offset = position % LAP;
         if !block.is_null() {
-            // SAFETY: the head's block is freed only by leave_block and trim, under the lock we hold.
-            let slot = unsafe { &(*block).slots[offset] };
+            // SAFETY: the head's block is freed only by leave_block and trim, with the access we have.
+            let slot = unsafe { &(*block).slots[position % LAP] };
             if slot.ready.load(Ordering::Acquire) {
-                return Ok(Claimed { queue: self, block, position });
+                return Ok(Claimed { queue: self, block, access });
             }
         }
-        self.unlock_head(position);
+        self.head.leave(&access, position);
         Err(self.why_nothing(position))
+    }
+
+    /// From now on others than the holder of the turn may pop without asking it: its turn was fenced.
+    pub(crate) fn revoke_bias(&self) {
+        self.head.revoke();
     }
 
     /// Why there was no message at `position`.
@@ -476,7 +453,7 @@ impl<T> Queue<T> {
     /// A push after the exchange finds the flag; one before it makes the exchange fail.
     pub(crate) fn park(&self) -> Parked {
         let tail = self.tail.load(Ordering::Acquire);
-        let head = self.head.load(Ordering::Acquire) / HEAD_STEP;
+        let head = self.head.position();
         let parked = count(tail / STEP) == count(head)
             && self
                 .tail
@@ -485,18 +462,19 @@ impl<T> Queue<T> {
         if parked { Parked::Asleep { waiters: tail & WAITERS != 0 } } else { Parked::Mail }
     }
 
-    /// Gives the block of an empty queue back to the allocator; false when there is mail.
+    /// Gives the block of an empty queue back to the allocator; false when there is mail. For the
+    /// holder of the turn.
     ///
     /// It takes the way of a producer that installs a block: it moves the tail to the position that
     /// is no slot, exchanges the block (for none), and moves on.
     pub(crate) fn trim(&self) -> bool {
-        let head = self.lock_head();
-        let (at, trimmed) = self.trim_locked(head);
-        self.unlock_head(at);
+        let access = self.head.own();
+        let (at, trimmed) = self.trim_at(access.position);
+        self.head.leave(&access, at);
         trimmed
     }
 
-    fn trim_locked(&self, head: usize) -> (usize, bool) {
+    fn trim_at(&self, head: usize) -> (usize, bool) {
         let tail = self.tail.load(Ordering::Acquire);
         let position = tail / STEP;
         let offset = position % LAP;
@@ -557,18 +535,17 @@ impl<T> Queue<T> {
 
     /// Messages in the queue.
     pub(crate) fn len(&self) -> usize {
-        let popped = count(self.head.load(Ordering::Acquire) / HEAD_STEP);
+        let popped = count(self.head.position());
         count(self.tail.load(Ordering::Acquire) / STEP).saturating_sub(popped)
     }
 
-    /// Messages ever pushed, and ever popped, in one consistent look.
+    /// Messages ever pushed, and ever popped. Exact while nobody trims.
     pub(crate) fn totals(&self) -> (u64, u64) {
-        let head = self.lock_head();
+        // The head first: what was popped was pushed before.
+        let popped = count(self.head.position());
+        let pushed = count(self.tail.load(Ordering::Acquire) / STEP);
         let skipped = self.skipped.load(Ordering::Relaxed);
-        let pushed = count(self.tail.load(Ordering::Acquire) / STEP) - skipped;
-        let popped = count(head) - skipped;
-        self.unlock_head(head);
-        (pushed as u64, popped as u64)
+        (pushed.saturating_sub(skipped) as u64, popped.saturating_sub(skipped) as u64)
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -583,6 +560,14 @@ impl<T> Queue<T> {
     /// Whether it owns memory.
     pub(crate) fn is_used(&self) -> bool {
         !self.tail_block.load(Ordering::Relaxed).is_null()
+    }
+}
+
+fn popped<T>(claimed: Result<Claimed<'_, T>, Nothing>) -> Popped<T> {
+    match claimed {
+        Ok(claimed) => Popped::Message(claimed.take().0),
+        Err(Nothing::Writing) => Popped::Writing,
+        Err(Nothing::Empty | Nothing::Fenced) => Popped::Empty,
     }
 }
 

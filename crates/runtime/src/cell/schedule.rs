@@ -6,14 +6,17 @@ mod loom_tests;
 
 use crate::sync::{AtomicU32, Ordering};
 
-/// Where the word keeps its state; the bits above count the fences.
-const STATE: u32 = 0b11;
+/// Where the word keeps its state; the bits above [`ENTRY`] count the fences.
+const STATE: u32 = 0b011;
 const IDLE: u32 = 0;
 const QUEUED: u32 = 1;
 const RUNNING: u32 = 2;
 /// Woken while it ran: it goes to the end of the queue after this turn.
 const RUNNING_AGAIN: u32 = 3;
-const EPOCH: u32 = 0b100;
+/// While it runs: it still has a place in a queue, since it was claimed from there.
+const ENTRY: u32 = 0b100;
+const EPOCH: u32 = 0b1000;
+const EPOCHS: u32 = !(EPOCH - 1);
 
 /// See the module.
 #[derive(Debug)]
@@ -49,8 +52,9 @@ impl Schedule {
     pub(crate) fn notify(&self) -> bool {
         let before = self.step(|word| {
             Some(match word & STATE {
-                IDLE => word & !STATE | QUEUED,
-                RUNNING => word & !STATE | RUNNING_AGAIN,
+                IDLE => word | QUEUED,
+                // With a place in a queue it will have another turn anyway.
+                RUNNING if word & ENTRY == 0 => word | RUNNING_AGAIN,
                 // Already noted. An exchange all the same: it orders what the caller wrote before
                 // this call ahead of the turn that takes the note.
                 _ => word,
@@ -59,45 +63,46 @@ impl Schedule {
         before.is_ok_and(|word| word & STATE == IDLE)
     }
 
-    /// Takes the turn of a queued cell.
+    /// Takes the turn of a queued cell; the caller has taken it out of its queue.
     #[inline]
     pub(crate) fn begin(&self) -> Option<Turn> {
-        self.take(QUEUED)
+        let before = self.step(|word| match word & STATE {
+            QUEUED => Some(word & EPOCHS | RUNNING),
+            // Claimed from its queue: whoever runs it must queue it again.
+            RUNNING if word & ENTRY != 0 => Some(word & EPOCHS | RUNNING_AGAIN),
+            _ => None,
+        });
+        let word = before.ok()?;
+        (word & STATE == QUEUED).then_some(Turn { epoch: word & EPOCHS })
     }
 
-    /// Takes the turn of a cell that rests, without the way over a queue.
+    /// Takes the turn of a cell that rests, or waits in a queue and keeps its place there.
     #[inline]
     pub(crate) fn claim(&self) -> Option<Turn> {
-        self.take(IDLE)
-    }
-
-    fn take(&self, from: u32) -> Option<Turn> {
-        let before =
-            self.step(|word| (word & STATE == from).then_some(word & !STATE | RUNNING)).ok()?;
-        Some(Turn { epoch: before & !STATE })
+        let before = self.step(|word| match word & STATE {
+            IDLE => Some(word | RUNNING),
+            QUEUED => Some(word & EPOCHS | RUNNING | ENTRY),
+            _ => None,
+        });
+        before.ok().map(|word| Turn { epoch: word & EPOCHS })
     }
 
     /// Ends a turn; `Some(true)` when the caller must dispatch the cell again, `None` when the turn
     /// was fenced: the cell belongs to others.
     #[inline]
     pub(crate) fn end(&self, turn: Turn, again: bool) -> Option<bool> {
-        let is_queued = |word: u32| again || word & STATE == RUNNING_AGAIN;
+        let is_again = |word: u32| again || word & STATE == RUNNING_AGAIN;
         let before = self.step(|word| {
-            let next = if is_queued(word) { QUEUED } else { IDLE };
-            (word & !STATE == turn.epoch).then_some(turn.epoch | next)
+            let next = if is_again(word) || word & ENTRY != 0 { QUEUED } else { IDLE };
+            (word & EPOCHS == turn.epoch).then_some(turn.epoch | next)
         });
-        before.ok().map(is_queued)
-    }
-
-    /// Whether the cell rests.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.0.load(Ordering::Acquire) & STATE == IDLE
+        before.ok().map(|word| is_again(word) && word & ENTRY == 0)
     }
 
     /// The turn under way, if there is one: what [`Schedule::fence`] takes away.
     pub(crate) fn running(&self) -> Option<Turn> {
         let word = self.0.load(Ordering::Acquire);
-        (word & STATE >= RUNNING).then_some(Turn { epoch: word & !STATE })
+        (word & STATE >= RUNNING).then_some(Turn { epoch: word & EPOCHS })
     }
 
     /// Takes the cell away from a turn that does not come back; the caller that did it holds the
@@ -105,7 +110,8 @@ impl Schedule {
     pub(crate) fn fence(&self, turn: Turn) -> Option<Turn> {
         let epoch = turn.epoch.wrapping_add(EPOCH);
         let taken = self.step(|word| {
-            (word & !STATE == turn.epoch && word & STATE >= RUNNING).then_some(epoch | RUNNING)
+            let is_running = word & EPOCHS == turn.epoch && word & STATE >= RUNNING;
+            is_running.then_some(epoch | word & (STATE | ENTRY))
         });
         taken.ok().map(|_| Turn { epoch })
     }

@@ -1,5 +1,6 @@
-//! Threads that run cells without being runners: an ask of an idle agent runs its handler on the
-//! asker's stack, which saves a wake and two queues.
+//! Threads that run cells without being runners. An ask of an agent at rest runs its handler on the
+//! asker's stack, which saves a wake and two queues; a sender that finds a mailbox full makes room by
+//! handling some of its mail, which saves two wakes and keeps the messages on one core.
 
 use std::cell::Cell;
 use std::sync::{Arc, PoisonError, Weak};
@@ -11,8 +12,11 @@ use super::seat::{self, InnerTurn, Place, Unseated};
 use crate::cell::handle::CellRef;
 use crate::pool::{pace, runner};
 
-/// Messages that such a turn may handle: the question, and what came in meanwhile.
-const BUDGET: u32 = 16;
+/// Messages that a turn on the asker's stack may handle: the question, and what came in meanwhile.
+const ASK_BUDGET: u32 = 16;
+/// Messages that a sender who finds no room may handle in the receiver's place: so many make as much
+/// room, and cost less than a wake across cores.
+const SEND_BUDGET: u32 = 512;
 
 thread_local! {
     // The seat of this thread as a guest of the pool that it helped last; the watch over blocking
@@ -26,45 +30,60 @@ struct Guest {
 }
 
 impl Pool {
-    /// Runs a cell that has just got mail on this stack, if it rests and that is safe and worth it;
-    /// else asks for a turn. Nothing changes for the cell: it has its turn, once, and what it does
-    /// not finish goes to the runners.
-    pub(crate) fn run_here(self: &Arc<Self>, cell: &CellRef) {
-        let header = cell.header();
-        if !pace::is_quick(header) {
-            return cell.wake();
-        }
-        let look = header.steps() / 2 % pace::ASKS_PER_LOOK == 0;
-        let before = look.then(runner::now);
-        if !self.run_seated(cell) {
-            return cell.wake();
-        }
-        if let Some(before) = before {
-            pace::note(header, runner::now() - before, BUDGET.saturating_sub(header.budget()));
+    /// Runs a cell that has just got a question on this stack, if it rests and that is safe and worth
+    /// it; else asks for a turn. Nothing changes for the cell: it has its turn, once, and what it
+    /// does not finish goes to the runners.
+    #[inline]
+    pub(crate) fn answer_here(self: &Arc<Self>, cell: &CellRef) {
+        if !self.run_measured(cell, ASK_BUDGET) {
+            cell.wake();
         }
     }
 
+    /// Lets a sender that found no room handle some of the mail before its own, in the receiver's
+    /// place. False if it may not, or another thread does so already.
+    pub(crate) fn make_room(self: &Arc<Self>, cell: &CellRef) -> bool {
+        self.run_measured(cell, pace::budget_of(cell.header(), SEND_BUDGET))
+    }
+
+    #[inline]
+    fn run_measured(self: &Arc<Self>, cell: &CellRef, budget: u32) -> bool {
+        let header = cell.header();
+        if !pace::is_quick(header) {
+            return false;
+        }
+        let look = header.steps() / 2 % pace::ASKS_PER_LOOK == 0;
+        let before = look.then(runner::now);
+        let ran = self.run_seated(cell, budget);
+        if let Some(before) = before
+            && ran
+        {
+            pace::note(header, runner::now() - before, budget.saturating_sub(header.budget()));
+        }
+        ran
+    }
+
     /// False when this thread may not run it, or another one does.
-    fn run_seated(self: &Arc<Self>, cell: &CellRef) -> bool {
+    fn run_seated(self: &Arc<Self>, cell: &CellRef, budget: u32) -> bool {
         match InnerTurn::begin(self.address(), cell.address()) {
-            Ok(Some(_turn)) => cell.run_here(BUDGET),
+            Ok(Some(_turn)) => cell.run_here(budget),
             // The thread of another driver, or too many turns on its stack.
             Ok(None) => false,
             // Elsewhere timers and jobs of the handler would go to another runtime, or to none.
             Err(Unseated) => {
                 Handle::try_current().is_ok_and(|handle| handle.id() == self.runtime)
-                    && self.run_as_guest(cell)
+                    && self.run_as_guest(cell, budget)
             }
         }
     }
 
-    fn run_as_guest(self: &Arc<Self>, cell: &CellRef) -> bool {
+    fn run_as_guest(self: &Arc<Self>, cell: &CellRef, budget: u32) -> bool {
         let known =
             GUEST.take().filter(|guest| std::ptr::eq(guest.pool.as_ptr(), &raw const **self));
         let mut guest = known.unwrap_or_else(|| self.welcome());
         let ran = seat::sit(&mut guest.place, || {
             let turn = InnerTurn::begin(self.address(), cell.address());
-            matches!(turn, Ok(Some(_))) && cell.run_here(BUDGET)
+            matches!(turn, Ok(Some(_))) && cell.run_here(budget)
         });
         GUEST.set(Some(guest));
         ran

@@ -28,8 +28,14 @@ pub(crate) fn note(header: &Header, spent: Duration, n_messages: u32) {
 /// How many messages its next turn may handle.
 #[inline]
 pub(crate) fn budget(header: &Header) -> u32 {
+    budget_of(header, TURN_BUDGET)
+}
+
+/// How many messages a turn may handle, `most` if they are quick.
+#[inline]
+pub(crate) fn budget_of(header: &Header, most: u32) -> u32 {
     match header.cost_ns.load(Ordering::Relaxed) {
-        cost if cost <= TURN_NS / TURN_BUDGET => TURN_BUDGET,
+        cost if cost <= TURN_NS / most => most,
         cost => (TURN_NS / cost).max(1),
     }
 }

@@ -22,6 +22,7 @@ use tokio::runtime::Handle;
 pub use self::options::Options;
 use crate::address::{Addr, AnyAddr, request_kill, request_shutdown};
 use crate::agent::Agent;
+use crate::cell::barrier;
 use crate::cell::dispatch::Dispatch;
 use crate::cell::handle::CellRef;
 use crate::cell::header::control;
@@ -65,6 +66,8 @@ struct Core {
     solos: Mutex<Vec<Weak<Solo>>>,
     jobs: Jobs,
     fence_after: Duration,
+    /// The process has the barrier that makes pops cheap.
+    has_barrier: bool,
 }
 
 impl System {
@@ -104,6 +107,7 @@ impl System {
             solos: Mutex::default(),
             jobs: Jobs::default(),
             fence_after: options.fence_after,
+            has_barrier: barrier::register(),
         });
         for job in jobs {
             // tokio's budget would suspend every cell of a runner once one of them had spent it.
@@ -374,13 +378,24 @@ impl SystemRef {
         }
     }
 
+    pub(crate) fn has_barrier(&self) -> bool {
+        self.core.has_barrier
+    }
+
     /// Lets a cell that has got a question run on this stack, or asks for a turn.
     pub(crate) fn run_or_wake(&self, cell: &CellRef) {
         if self.core.driver.is_none() && cell.header().solo().is_none() {
-            self.core.pool.run_here(cell);
+            self.core.pool.answer_here(cell);
         } else {
             cell.wake();
         }
+    }
+
+    /// Lets the sender that found a mailbox full handle some of its mail; false if it may not.
+    pub(crate) fn make_room(&self, cell: &CellRef) -> bool {
+        self.core.driver.is_none()
+            && cell.header().solo().is_none()
+            && self.core.pool.make_room(cell)
     }
 
     fn run_relay(&self, relay: Option<impl Future<Output = ()> + Send + 'static>) {

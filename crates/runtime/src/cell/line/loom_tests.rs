@@ -19,7 +19,8 @@ struct Mailbox {
 impl Mailbox {
     /// Room for one message, which is there.
     fn full() -> Arc<Self> {
-        let mailbox = Self { user: Queue::new(), priority: Queue::new(), line: Line::new() };
+        let mailbox =
+            Self { user: Queue::new(true), priority: Queue::new(true), line: Line::new() };
         assert!(mailbox.user.push(0, 1, Turn::Newcomer).is_ok());
         Arc::new(mailbox)
     }

@@ -44,7 +44,7 @@ fn rest(queue: &Queue<u32>) -> Vec<u32> {
 #[test]
 fn loom_two_producers_lose_nothing_and_keep_their_order_across_a_block() {
     model(|| {
-        let queue = Arc::new(Queue::new());
+        let queue = Arc::new(Queue::new(true));
         let other = queue.clone();
         let producer = thread::spawn(move || {
             push(&other, 10);
@@ -64,7 +64,7 @@ fn loom_two_producers_lose_nothing_and_keep_their_order_across_a_block() {
 #[test]
 fn loom_push_against_pop_across_a_block() {
     model(|| {
-        let queue = Arc::new(Queue::new());
+        let queue = Arc::new(Queue::new(true));
         let other = queue.clone();
         let producer = thread::spawn(move || (0..3).for_each(|n| drop(push(&other, n))));
         assert_eq!(pop_n(&queue, 3), [0, 1, 2]);
@@ -76,7 +76,7 @@ fn loom_push_against_pop_across_a_block() {
 #[test]
 fn loom_push_against_park_wakes_or_is_seen() {
     model(|| {
-        let queue = Arc::new(Queue::new());
+        let queue = Arc::new(Queue::new(true));
         let other = queue.clone();
         let producer = thread::spawn(move || push(&other, 1).wake);
         let parked = queue.park() != Parked::Mail;
@@ -90,7 +90,7 @@ fn loom_push_against_park_wakes_or_is_seen() {
 #[test]
 fn loom_two_pushes_to_a_parked_consumer_wake_it_once() {
     model(|| {
-        let queue = Arc::new(Queue::new());
+        let queue = Arc::new(Queue::new(true));
         assert!(matches!(queue.park(), Parked::Asleep { .. }));
         let other = queue.clone();
         let producer = thread::spawn(move || push(&other, 1).wake);
@@ -103,7 +103,7 @@ fn loom_two_pushes_to_a_parked_consumer_wake_it_once() {
 #[test]
 fn loom_push_against_trim() {
     model(|| {
-        let queue = Arc::new(Queue::new());
+        let queue = Arc::new(Queue::new(true));
         push(&queue, 0);
         assert_eq!(pop_n(&queue, 1), [0]);
         let other = queue.clone();
@@ -118,7 +118,7 @@ fn loom_push_against_trim() {
 #[test]
 fn loom_the_bound_is_never_exceeded_and_room_is_found_again() {
     model(|| {
-        let queue = Arc::new(Queue::new());
+        let queue = Arc::new(Queue::new(true));
         let other = queue.clone();
         let accepted = |queue: &Queue<u32>| queue.push(1, 1, Turn::Newcomer).is_ok();
         let producer = thread::spawn(move || accepted(&other));
@@ -134,7 +134,7 @@ fn loom_the_bound_is_never_exceeded_and_room_is_found_again() {
 #[test]
 fn loom_push_against_close_is_accepted_or_given_back() {
     model(|| {
-        let queue = Arc::new(Queue::new());
+        let queue = Arc::new(Queue::new(true));
         let other = queue.clone();
         let producer = thread::spawn(move || other.push(1, NO_BOUND, Turn::Newcomer));
         queue.close();
@@ -150,12 +150,12 @@ fn loom_push_against_close_is_accepted_or_given_back() {
 #[test]
 fn loom_evicting_sender_against_consumer_take_each_message_once() {
     model(|| {
-        let queue = Arc::new(Queue::new());
+        let queue = Arc::new(Queue::new(true));
         push(&queue, 1);
         push(&queue, 2);
         let other = queue.clone();
-        let evictor = thread::spawn(move || rest_of_one(&other));
-        let mine = rest_of_one(&queue);
+        let evictor = thread::spawn(move || one(other.evict()));
+        let mine = one(queue.pop());
         let theirs = evictor.join().unwrap();
         let mut all: Vec<u32> = mine.into_iter().chain(theirs).chain(rest(&queue)).collect();
         all.sort_unstable();
@@ -163,8 +163,8 @@ fn loom_evicting_sender_against_consumer_take_each_message_once() {
     });
 }
 
-fn rest_of_one(queue: &Queue<u32>) -> Option<u32> {
-    match queue.pop() {
+fn one(popped: Popped<u32>) -> Option<u32> {
+    match popped {
         Popped::Message(message) => Some(message),
         Popped::Empty | Popped::Writing => None,
     }

@@ -7,10 +7,16 @@ use proptest::prelude::*;
 
 use super::{Parked, Popped, Queue, Refused, Turn};
 
+/// As in a system that has the barrier, or without a bias where there is none.
+fn biased<T>() -> Queue<T> {
+    Queue::new(crate::cell::barrier::register())
+}
+
 #[derive(Debug, Clone)]
 enum Op {
     Push,
     Pop,
+    Evict,
     Trim,
     Park,
     Close,
@@ -21,6 +27,7 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         8 => Just(Op::Push),
         8 => Just(Op::Pop),
+        1 => Just(Op::Evict),
         2 => Just(Op::Trim),
         2 => Just(Op::Park),
         1 => Just(Op::Close),
@@ -31,7 +38,7 @@ fn op() -> impl Strategy<Value = Op> {
 proptest! {
     #[test]
     fn behaves_like_a_bounded_list(ops in prop::collection::vec(op(), 0..400), len_max in 1_usize..80) {
-        let queue = Queue::new();
+        let queue = biased();
         let (mut list, mut closed, mut parked) = (VecDeque::new(), false, false);
         let (mut next, mut pushed, mut popped) = (0_u32, 0_u64, 0_u64);
         for op in ops {
@@ -50,10 +57,11 @@ proptest! {
                     let got = queue.push(next, len_max, Turn::Newcomer);
                     prop_assert_eq!(got.map(|pushed| pushed.wake), expected);
                 }
-                Op::Pop => {
+                Op::Pop | Op::Evict => {
                     let expected = list.pop_front();
                     popped += u64::from(expected.is_some());
-                    let got = match queue.pop() {
+                    let found = if matches!(op, Op::Pop) { queue.pop() } else { queue.evict() };
+                    let got = match found {
                         Popped::Message(message) => Some(message),
                         Popped::Empty => None,
                         Popped::Writing => return Err(TestCaseError::fail("nobody writes")),
@@ -85,7 +93,7 @@ proptest! {
 fn many_producers_lose_nothing_and_keep_their_order() {
     const PRODUCERS: u64 = 4; // the length of `next`
     const EACH: u64 = 50_000;
-    let queue = Arc::new(Queue::new());
+    let queue = Arc::new(biased());
     let producers: Vec<_> = (0..PRODUCERS)
         .map(|producer| {
             let queue = queue.clone();
@@ -124,7 +132,7 @@ fn many_producers_lose_nothing_and_keep_their_order() {
 #[test]
 fn dropping_a_queue_drops_its_messages() {
     let message = Arc::new(());
-    let queue = Queue::new();
+    let queue = biased();
     for _ in 0..100 {
         queue.push(message.clone(), usize::MAX, Turn::Newcomer).unwrap();
     }

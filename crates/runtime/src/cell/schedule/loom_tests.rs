@@ -82,6 +82,34 @@ fn loom_a_claim_against_a_note_and_its_turn_is_one_thread_at_a_time() {
 }
 
 #[test]
+fn loom_a_claim_against_the_turn_of_a_queued_cell_and_a_note_runs_it_once_and_forgets_nothing() {
+    model(|| {
+        let cell = fresh();
+        assert!(cell.0.notify());
+        let (helper, sender) = (cell.clone(), cell.clone());
+        let helper = thread::spawn(move || helper.1.turn(&helper.0, || helper.0.claim()));
+        let sender = thread::spawn(move || {
+            sender.1.mail.fetch_add(1, Ordering::Relaxed);
+            sender.0.notify()
+        });
+        let (mine, mine_again) = cell.1.turn(&cell.0, || cell.0.begin());
+        let (theirs, theirs_again) = helper.join().unwrap();
+        let n_queued = [sender.join().unwrap(), mine_again, theirs_again];
+        let n_queued = n_queued.into_iter().filter(|queued| *queued).count();
+        // Each time that it was queued, a runner comes to it.
+        let mut taken = mine + theirs;
+        let mut to_run = n_queued;
+        while to_run > 0 {
+            let (mail, again) = cell.1.turn(&cell.0, || cell.0.begin());
+            taken += mail;
+            to_run = to_run - 1 + usize::from(again);
+        }
+        assert_eq!(taken, 1, "mail of a cell that nobody runs");
+        assert!(cell.0.notify(), "it rests");
+    });
+}
+
+#[test]
 fn loom_two_claims_of_a_resting_cell_give_one_turn() {
     model(|| {
         let cell = fresh();
