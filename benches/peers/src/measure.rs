@@ -1,8 +1,14 @@
 //! One measurement, in this process.
 
 use crate::framework::{Framework, MailboxKind};
+use crate::frameworks::actix::Actix;
+use crate::frameworks::flume::{Flume, FlumeBounded};
 use crate::frameworks::ggml_agent::GgmlAgent;
+use crate::frameworks::kameo::Kameo;
+use crate::frameworks::kanal::{Kanal, KanalBounded};
+use crate::frameworks::ractor::Ractor;
 use crate::frameworks::tokio_mpsc::{TokioMpsc, TokioMpscBounded};
+use crate::frameworks::xtra::Xtra;
 use crate::line::{Line, Outcome, Subject};
 use crate::workload::Workload;
 use crate::workloads;
@@ -22,12 +28,21 @@ pub(crate) fn measure(case: Case) -> Line {
     if case.workload == Workload::Restart {
         std::panic::set_hook(Box::new(|_| {}));
     }
-    let bounded = MailboxKind::of(case.workload) != MailboxKind::Default;
+    let bounded = matches!(MailboxKind::of(case.workload), MailboxKind::Bounded(_));
     let outcome = match case.framework {
         Subject::GgmlAgent => on::<GgmlAgent>(case),
         Subject::TokioMpsc if bounded => on::<TokioMpscBounded>(case),
         Subject::TokioMpsc => on::<TokioMpsc>(case),
-        _ => Outcome::NotApplicable { not_applicable: "not measured yet".to_owned() },
+        Subject::Kanal if bounded => on::<KanalBounded>(case),
+        Subject::Kanal => on::<Kanal>(case),
+        Subject::Flume if bounded => on::<FlumeBounded>(case),
+        Subject::Flume => on::<Flume>(case),
+        Subject::Actix if bounded => on::<Actix<true>>(case),
+        Subject::Actix => on::<Actix<false>>(case),
+        Subject::Ractor => on::<Ractor>(case),
+        Subject::Kameo => on::<Kameo>(case),
+        Subject::Xtra => on::<Xtra>(case),
+        Subject::Beam => Outcome::NotApplicable { not_applicable: "not measured yet".to_owned() },
     };
     let Case { framework, workload, workers, .. } = case;
     Line { framework, workload, workers, round: None, outcome }
