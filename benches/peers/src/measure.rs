@@ -2,6 +2,7 @@
 
 use crate::framework::{Framework, MailboxKind};
 use crate::frameworks::actix::Actix;
+use crate::frameworks::beam;
 use crate::frameworks::flume::{Flume, FlumeBounded};
 use crate::frameworks::ggml_agent::GgmlAgent;
 use crate::frameworks::kameo::Kameo;
@@ -42,7 +43,7 @@ pub(crate) fn measure(case: Case) -> Line {
         Subject::Ractor => on::<Ractor>(case),
         Subject::Kameo => on::<Kameo>(case),
         Subject::Xtra => on::<Xtra>(case),
-        Subject::Beam => Outcome::NotApplicable { not_applicable: "not measured yet".to_owned() },
+        Subject::Beam => beam::measure(case),
     };
     let Case { framework, workload, workers, .. } = case;
     Line { framework, workload, workers, round: None, outcome }

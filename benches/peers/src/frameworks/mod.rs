@@ -13,4 +13,6 @@ pub(crate) mod kameo;
 pub(crate) mod ractor;
 pub(crate) mod xtra;
 
+pub(crate) mod beam;
+
 mod on_tokio;
