@@ -200,4 +200,21 @@ mod tests {
         assert!(is_hopeless(&[lacking], case));
         assert!(!is_hopeless(&[failed(), failed()], Case { workers: 8, ..case }));
     }
+
+    #[test]
+    fn a_process_that_hangs_gives_no_line_and_one_that_fails_an_empty_one() {
+        let start = |script: &str| {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]).stdout(Stdio::piped()).spawn().unwrap()
+        };
+        let mut hanging = start("exec sleep 60");
+        assert_eq!(first_line(&mut hanging, Duration::from_millis(20)), None);
+        hanging.kill().unwrap();
+        hanging.wait().unwrap();
+        for (script, line) in [("exit 3", ""), ("echo it; echo more", "it\n")] {
+            let mut process = start(script);
+            assert_eq!(first_line(&mut process, LIMIT).as_deref(), Some(line));
+            process.wait().unwrap();
+        }
+    }
 }

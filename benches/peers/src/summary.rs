@@ -89,15 +89,24 @@ impl<'a> Summary<'a> {
         self.median(setting, framework, |measured| Some(measured.wall_ns))
     }
 
-    /// The quickest of those that `is_one` accepts, by median wall time.
+    /// The quickest of those that `is_one` accepts, by ratio to tokio's channel where it takes part,
+    /// else by wall time.
     pub(crate) fn quickest(
         &self,
         setting: Setting,
         is_one: impl Fn(Subject) -> bool,
     ) -> Option<Subject> {
+        let has_base = self.wall_ns(setting, Subject::TokioMpsc).is_some();
+        let cost = |subject| {
+            if has_base {
+                self.wall_ratio(setting, subject)
+            } else {
+                self.wall_ns(setting, subject)
+            }
+        };
         let timed = self.subjects().into_iter().filter(|subject| is_one(*subject));
         timed
-            .filter_map(|subject| Some((subject, self.wall_ns(setting, subject)?)))
+            .filter_map(|subject| Some((subject, cost(subject)?)))
             .min_by(|(_, one), (_, other)| one.total_cmp(other))
             .map(|(subject, _)| subject)
     }

@@ -17,9 +17,9 @@ fn row(cells: &[String]) -> String {
     format!("| {} |\n", cells.join(" | "))
 }
 
-/// A number with as many digits as mean something, thousands apart: `0.36`, `12`, `1,234`.
+/// A number with as many digits as mean something, thousands apart: `0`, `0.36`, `12`, `1,234`.
 pub(crate) fn number(value: f64) -> String {
-    if value.abs() < 10.0 {
+    if value.abs() < 10.0 && value.fract() != 0.0 {
         let digits = if value.abs() < 1.0 { 2 } else { 1 };
         return format!("{value:.digits$}");
     }
@@ -52,6 +52,7 @@ mod tests {
     #[test]
     fn numbers_have_the_digits_that_mean_something() {
         let cases = [
+            (0.0, "0"),
             (0.364, "0.36"),
             (1.26, "1.3"),
             (12.4, "12"),

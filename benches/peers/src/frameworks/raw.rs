@@ -186,3 +186,14 @@ impl<C: Channel> Names for Raw<C> {
         C::send_blocking(&directory.get(name).expect("it was registered"), Mail::Tell(msg));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Mail;
+    use crate::workloads::roles::Msg;
+
+    #[test]
+    fn a_message_has_the_16_bytes_that_the_report_speaks_of() {
+        assert_eq!(size_of::<Mail<Msg>>(), 16);
+    }
+}

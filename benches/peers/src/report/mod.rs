@@ -7,7 +7,7 @@ mod tables;
 use std::io;
 use std::path::Path;
 
-use crate::line::Line;
+use crate::line::{Line, Outcome};
 use crate::summary::Summary;
 
 /// The tables, as Markdown.
@@ -21,14 +21,24 @@ pub(crate) fn write(lines: &[Line]) -> io::Result<()> {
     let summary = Summary::new(lines);
     std::fs::write(folder.join("chart.svg"), chart::render(&chart::groups(&summary)))?;
     let rounds = lines.iter().filter_map(|line| line.round).max().unwrap_or(0);
+    let quick =
+        if is_quick(lines) { " A quick run: fewer operations than in a full one." } else { "" };
     let page = format!(
         "# ggml-agent next to its peers\n\n\
          ![Time per operation as a ratio to a raw tokio channel](chart.svg)\n\n\
-         {host}\n## Method\n\n{METHOD}\nRounds: {rounds}.\n\n{tables}",
+         {host}\n## Method\n\n{METHOD}\nRounds: {rounds}.{quick}\n\n{tables}",
         host = host::describe(),
         tables = tables::all(&summary),
     );
     std::fs::write(folder.join("REPORT.md"), page)
+}
+
+fn is_quick(lines: &[Line]) -> bool {
+    let is_short = |line: &Line| match &line.outcome {
+        Outcome::Measured(measured) => measured.n * 2 < line.workload.n(),
+        Outcome::Failed { .. } | Outcome::NotApplicable { .. } => false,
+    };
+    lines.iter().any(is_short)
 }
 
 const METHOD: &str = "\

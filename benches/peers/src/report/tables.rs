@@ -1,5 +1,6 @@
 //! The tables of a report.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use crate::line::{Measured, Subject};
@@ -193,17 +194,26 @@ fn operations(summary: &Summary<'_>) -> String {
     items.collect()
 }
 
+/// One line for each reason: `restart: it has no supervision (xtra)`.
 fn gaps(summary: &Summary<'_>) -> String {
     let mut text = String::new();
     for workload in summary.workloads() {
+        let mut by_reason: BTreeMap<String, BTreeSet<Subject>> = BTreeMap::new();
         for workers in workload.workers() {
             for subject in columns(summary) {
-                let setting = (workload, *workers);
-                if let Some(reason) = summary.reason(setting, subject) {
-                    writeln!(text, "- {workload} ({workers} workers), {subject}: {reason}")
-                        .expect("a string takes all");
+                let Some(mut reason) = summary.reason((workload, *workers), subject) else {
+                    continue;
+                };
+                if *workers != WORKERS {
+                    write!(reason, ", with {workers} workers").expect("a string takes all");
                 }
+                by_reason.entry(reason).or_default().insert(subject);
             }
+        }
+        for (reason, subjects) in by_reason {
+            let subjects: Vec<_> = subjects.iter().map(ToString::to_string).collect();
+            writeln!(text, "- {workload}: {reason} ({})", subjects.join(", "))
+                .expect("a string takes all");
         }
     }
     text
@@ -212,6 +222,7 @@ fn gaps(summary: &Summary<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::line::Outcome;
     use crate::summary::tests::line;
 
     #[test]
@@ -223,5 +234,16 @@ mod tests {
         assert!(text.contains(row), "{text}");
         assert!(text.contains("| tell | 40 | actix | 120 | 0.33x |"), "{text}");
         assert!(!text.contains("## Memory"), "{text}");
+    }
+
+    #[test]
+    fn a_reason_stands_once_with_all_whom_it_concerns() {
+        let without = |framework| {
+            let mut line = line(framework, Workload::Restart, 1, 1.0);
+            line.outcome = Outcome::NotApplicable { not_applicable: "it cannot".to_owned() };
+            line
+        };
+        let lines = [without(Subject::Xtra), without(Subject::Actix)];
+        assert_eq!(gaps(&Summary::new(&lines)), "- restart: it cannot (actix, xtra)\n");
     }
 }

@@ -5,12 +5,11 @@ pub(crate) mod broadcast;
 pub(crate) mod names;
 pub(crate) mod one_way;
 pub(crate) mod restart;
+pub(crate) mod roles;
 pub(crate) mod skynet;
 pub(crate) mod spawning;
 pub(crate) mod stopping;
 pub(crate) mod tokens;
-
-mod roles;
 
 use crate::framework::Framework;
 use crate::line::Measured;
