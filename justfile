@@ -31,3 +31,7 @@ doc:
 # The whole pitch in half a minute.
 demo *args:
     cargo run --release -p ggml-agent-cli -- demo {{args}}
+
+# Measures this against other actor frameworks, side by side: benches/peers/README.md.
+bench-peers *args:
+    cargo run --release --manifest-path benches/peers/Cargo.toml -- {{args}}
