@@ -108,7 +108,12 @@ impl<A: Agent> Addr<A> {
         let (reply, mut answer, asker) = Reply::open();
         let mail = Mail { message: question(reply), asker: Some(asker) };
         let refused = match self.pose(mail) {
-            Ok(()) => None,
+            Ok(soon) => {
+                if soon {
+                    answer.linger();
+                }
+                None
+            }
             Err(SendError::Full(mail)) => Some(mail),
             Err(SendError::Fenced(_)) => return Err(AskError::Fenced),
             Err(_) => return Err(AskError::Ended),
@@ -134,15 +139,14 @@ impl<A: Agent> Addr<A> {
         time::within(deadline, answered).await.unwrap_or(Err(AskError::Deadline(deadline)))
     }
 
-    /// Queues a question; an agent at rest may handle it here and now.
-    fn pose(&self, mail: Mail<A::Msg>) -> Result<(), SendError<Mail<A::Msg>>> {
+    /// Queues a question; an agent at rest may handle it here and now. True when it is being answered
+    /// by another thread.
+    fn pose(&self, mail: Mail<A::Msg>) -> Result<bool, SendError<Mail<A::Msg>>> {
         if seat::is_fenced() {
             return Err(SendError::Fenced(mail));
         }
-        if cell::admit(&self.cell, Lane::User, mail).map_err(refusal)? {
-            self.cell.header().system.run_or_wake(self.cell.untyped());
-        }
-        Ok(())
+        let wake = cell::admit(&self.cell, Lane::User, mail).map_err(refusal)?;
+        Ok(self.cell.header().system.answer_here(self.cell.untyped(), wake))
     }
 
     /// Lets it handle what is queued, then end (M10). New messages are refused from now on.

@@ -195,6 +195,13 @@ impl<T> AskerSide<T> {
         self.outcome(found)
     }
 
+    /// Whether there is an answer, or will be none.
+    pub(crate) fn is_over(&self) -> bool {
+        // SAFETY: we own the ASKER bit.
+        let slot = unsafe { self.0.as_ref() };
+        slot.head.state.load(Ordering::Acquire) & (VALUE | NONE) != 0
+    }
+
     fn outcome(&self, state: u32) -> Found<T> {
         // SAFETY: we own the ASKER bit.
         let slot = unsafe { self.0.as_ref() };

@@ -33,11 +33,14 @@ impl Pool {
     /// Runs a cell that has just got a question on this stack, if it rests and that is safe and worth
     /// it; else asks for a turn. Nothing changes for the cell: it has its turn, once, and what it
     /// does not finish goes to the runners.
+    /// `wake`: the cell sleeps, and the caller must wake it. False when another thread has its turn.
     #[inline]
-    pub(crate) fn answer_here(self: &Arc<Self>, cell: &CellRef) {
-        if !self.run_measured(cell, ASK_BUDGET) {
+    pub(crate) fn answer_here(self: &Arc<Self>, cell: &CellRef, wake: bool) -> bool {
+        let ran = self.run_measured(cell, ASK_BUDGET);
+        if wake && !ran {
             cell.wake();
         }
+        ran
     }
 
     /// Lets a sender that found no room handle some of the mail before its own, in the receiver's

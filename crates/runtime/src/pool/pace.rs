@@ -12,6 +12,8 @@ const TURN_NS: u32 = 100_000;
 /// A handler that takes longer is not run on the stack of whoever asks: the asker may have better
 /// things to do, such as asking others.
 const QUICK_NS: u32 = 10_000;
+/// See [`is_instant`].
+const INSTANT_NS: u32 = 500;
 /// An agent that runs on askers' stacks is measured every so many asks.
 pub(crate) const ASKS_PER_LOOK: u64 = 16;
 
@@ -44,6 +46,13 @@ pub(crate) fn budget_of(header: &Header, most: u32) -> u32 {
 #[inline]
 pub(crate) fn is_quick(header: &Header) -> bool {
     header.cost_ns.load(Ordering::Relaxed) <= QUICK_NS
+}
+
+/// Whether its handlers are so quick that an answer is worth a wait of a microsecond, which a sleep
+/// and a wake would cost in any case.
+#[inline]
+pub(crate) fn is_instant(header: &Header) -> bool {
+    (1..=INSTANT_NS).contains(&header.cost_ns.load(Ordering::Relaxed))
 }
 
 /// Notes that a handler holds its thread.

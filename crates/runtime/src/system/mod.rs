@@ -31,8 +31,8 @@ use crate::envelope_agent;
 use crate::error::{SendError, StartError};
 use crate::jobs::Jobs;
 use crate::observe::{CustomEvent, EventKind, Events, Observer};
-use crate::pool::Pool;
 use crate::pool::solo::Solo;
+use crate::pool::{Pool, pace};
 use crate::registry::{Names, RegistryChanges};
 use crate::root;
 use crate::spec::ChildSpec;
@@ -383,11 +383,15 @@ impl SystemRef {
     }
 
     /// Lets a cell that has got a question run on this stack, or asks for a turn.
-    pub(crate) fn run_or_wake(&self, cell: &CellRef) {
+    /// True when another thread has its turn and is likely to answer at once.
+    pub(crate) fn answer_here(&self, cell: &CellRef, wake: bool) -> bool {
         if self.core.driver.is_none() && cell.header().solo().is_none() {
-            self.core.pool.answer_here(cell);
+            !self.core.pool.answer_here(cell, wake) && pace::is_instant(cell.header())
         } else {
-            cell.wake();
+            if wake {
+                cell.wake();
+            }
+            false
         }
     }
 
