@@ -33,9 +33,17 @@ use crate::time;
 pub struct Context<A: Agent> {
     cell: TypedRef<A::Msg>,
     incarnation: u64,
-    stop: Option<ExitReason>,
-    ignored: bool,
+    /// Boxed, since few need it and every agent has a context.
+    wish: Option<Box<Wish>>,
     jobs: Option<OwnJobs>,
+}
+
+/// What an agent wants of its life.
+enum Wish {
+    /// From `on_start`: not to run (S3).
+    Ignore,
+    /// To end after the current message.
+    Stop(ExitReason),
 }
 
 /// Jobs that end with the context, whoever else knows of them.
@@ -55,7 +63,7 @@ pub(crate) enum Step<'a, M> {
 
 impl<A: Agent> Context<A> {
     pub(crate) fn new(cell: TypedRef<A::Msg>, incarnation: u64) -> Self {
-        Self { cell, incarnation, stop: None, ignored: false, jobs: None }
+        Self { cell, incarnation, wish: None, jobs: None }
     }
 
     fn header(&self) -> &Header {
@@ -88,17 +96,17 @@ impl<A: Agent> Context<A> {
 
     /// Ends the incarnation after the current message, normally.
     pub fn stop(&mut self) {
-        self.stop = Some(ExitReason::Normal);
+        self.stop_as(ExitReason::Normal);
     }
 
     /// Ends the incarnation after the current message, with a reason that is not a failure.
     pub fn stop_with(&mut self, reason: Report) {
-        self.stop = Some(ExitReason::ShutdownWith(reason));
+        self.stop_as(ExitReason::ShutdownWith(reason));
     }
 
     /// From `on_start`: the agent does not want to run. Its spec is kept, and it is no error (S3).
     pub fn ignore(&mut self) {
-        self.ignored = true;
+        self.wish = Some(Box::new(Wish::Ignore));
     }
 
     /// Sends `message` to the agent itself after a delay, unless the incarnation ends first.
@@ -113,8 +121,9 @@ impl<A: Agent> Context<A> {
         message: A::Msg,
     ) -> Timer {
         let addr = self.addr();
+        let due = time::wait(delay);
         self.spawn(async move {
-            time::wait(delay).await;
+            due.await;
             // A refused timer message has nobody to go back to; its refusal is recorded.
             addr.tell_or_dead_letter(lane, message);
         })
@@ -128,9 +137,11 @@ impl<A: Agent> Context<A> {
         mut message: impl FnMut() -> A::Msg + Send + 'static,
     ) -> Timer {
         let addr = self.addr();
+        let mut due = Box::pin(time::wait(period));
         self.spawn(async move {
             loop {
-                time::wait(period).await;
+                due.as_mut().await;
+                due.set(time::wait(period));
                 addr.tell_or_dead_letter(Lane::User, message());
             }
         })
@@ -256,11 +267,19 @@ impl<A: Agent> Context<A> {
     // The life's side.
 
     pub(crate) fn is_ignored(&self) -> bool {
-        self.ignored
+        self.wish.as_deref().is_some_and(|wish| matches!(wish, Wish::Ignore))
     }
 
+    #[inline(always)]
     pub(crate) fn take_stop(&mut self) -> Option<ExitReason> {
-        self.stop.take()
+        if self.wish.is_none() {
+            return None;
+        }
+        match self.wish.take().map(|wish| *wish) {
+            Some(Wish::Stop(reason)) => Some(reason),
+            // Said after `on_start`: there is nothing left to ignore.
+            Some(Wish::Ignore) | None => None,
+        }
     }
 
     pub(crate) fn report_started(&self) {
@@ -276,7 +295,7 @@ impl<A: Agent> Context<A> {
 
     /// Ends the incarnation after the current message, as `reason`.
     pub(crate) fn stop_as(&mut self, reason: ExitReason) {
-        self.stop = Some(reason);
+        self.wish = Some(Box::new(Wish::Stop(reason)));
     }
 
     /// Returns if the incarnation is still the cell's own. A fenced one that comes back must neither
@@ -407,15 +426,6 @@ impl<A: Agent> Context<A> {
         let header = self.header();
         header.dead.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         header.system.dead_letter(DeadLetter::of(&header.id, message, Reason::AskerLeft));
-    }
-
-    /// A stop that was asked for in `on_start`; else the agent is ready for its first message.
-    pub(crate) fn ready(&mut self) -> Option<ExitReason> {
-        let stop = self.stop.take();
-        if stop.is_none() {
-            self.header().step_ends();
-        }
-        stop
     }
 
     /// The message was handled.

@@ -136,6 +136,11 @@ impl Names {
         })
     }
 
+    /// As [`Names::begin`], for a cell that never lived.
+    pub(crate) fn register(&self, cell: &Handle) -> Result<(), RegisterError> {
+        self.change(cell, |shard, key, told| shard.register(key, cell.clone(), told))
+    }
+
     /// The incarnation is over: its groups are left, its id stays taken (G2, M13).
     pub(crate) fn pause(&self, cell: &Handle) {
         self.change(cell, |shard, key, told| {

@@ -12,7 +12,7 @@ use crate::address::Addr;
 use crate::agent::Agent;
 use crate::cell::Cell;
 use crate::cell::handle::{CellRef, TypedRef};
-use crate::cell::header::Header;
+use crate::cell::header::{Extras, Header};
 use crate::cell::life;
 use crate::cell::mailbox::{Mailbox, MailboxOptions};
 use crate::envelope_agent::{EnvelopeAgent, Enveloped};
@@ -43,14 +43,14 @@ type Factory<A> = Box<dyn FnMut() -> A + Send>;
 /// ```
 pub struct ChildSpec<A: Agent> {
     id: Result<AgentId, ParseAgentIdError>,
-    rules: Rules,
+    restart: Restart,
+    rules: Option<Box<Rules>>,
     factory: Factory<A>,
 }
 
-/// The part of a spec that does not depend on the agent's type.
-#[derive(Clone)]
+/// What most specs leave as it is, apart so that a spec stays small on its way.
+#[derive(Default)]
 struct Rules {
-    restart: Restart,
     shutdown: Option<Shutdown>,
     significant: bool,
     backoff: Option<Backoff>,
@@ -70,25 +70,18 @@ impl<A: Agent> ChildSpec<A> {
     /// shows as an error when the spec is used.
     #[must_use]
     pub fn new(id: impl AsRef<str>, factory: impl FnMut() -> A + Send + 'static) -> Self {
-        let rules = Rules {
-            restart: Restart::default(),
-            shutdown: None,
-            significant: false,
-            backoff: None,
-            heartbeat_timeout: None,
-            supervisor: false,
-            refused: None,
-            mailbox: MailboxOptions::DEFAULT,
-            placement: Placement::default(),
-            tags: Vec::new(),
-        };
-        Self { id: AgentId::new(id), rules, factory: Box::new(factory) }
+        let restart = Restart::default();
+        Self { id: AgentId::new(id), restart, rules: None, factory: Box::new(factory) }
+    }
+
+    fn rules_mut(&mut self) -> &mut Rules {
+        self.rules.get_or_insert_default()
     }
 
     /// When it is restarted: [`Restart::Permanent`] by default (S5 to S7).
     #[must_use]
     pub fn restart(mut self, restart: Restart) -> Self {
-        self.rules.restart = restart;
+        self.restart = restart;
         self
     }
 
@@ -107,55 +100,55 @@ impl<A: Agent> ChildSpec<A> {
     /// How long its end may take: 5 s by default (S23).
     #[must_use]
     pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
-        self.rules.shutdown = Some(shutdown);
+        self.rules_mut().shutdown = Some(shutdown);
         self
     }
 
     /// Its own exit may end the supervisor (S29).
     #[must_use]
     pub fn significant(mut self) -> Self {
-        self.rules.significant = true;
+        self.rules_mut().significant = true;
         self
     }
 
     /// Waits before restarts (S32).
     #[must_use]
     pub fn backoff(mut self, backoff: Backoff) -> Self {
-        self.rules.backoff = Some(backoff);
+        self.rules_mut().backoff = Some(backoff);
         self
     }
 
     /// How long a handler may show no progress, in place of the supervisor's value (S33).
     #[must_use]
     pub fn heartbeat_timeout(mut self, timeout: Duration) -> Self {
-        self.rules.heartbeat_timeout = Some(timeout);
+        self.rules_mut().heartbeat_timeout = Some(timeout);
         self
     }
 
     /// Size and overflow policy of the mailbox (M4).
     #[must_use]
     pub fn mailbox(mut self, options: MailboxOptions) -> Self {
-        self.rules.mailbox = options;
+        self.rules_mut().mailbox = options;
         self
     }
 
     /// Where it runs.
     #[must_use]
     pub fn placement(mut self, placement: Placement) -> Self {
-        self.rules.placement = placement;
+        self.rules_mut().placement = placement;
         self
     }
 
     /// A group or capability that each incarnation is in from its start (G5).
     #[must_use]
     pub fn tag(mut self, tag: Tag) -> Self {
-        self.rules.tags.push(tag);
+        self.rules_mut().tags.push(tag);
         self
     }
 
     pub(crate) fn of_supervisor(mut self, refused: Option<StartError>) -> Self {
-        self.rules.supervisor = true;
-        self.rules.refused = refused;
+        self.rules_mut().supervisor = true;
+        self.rules_mut().refused = refused;
         self
     }
 
@@ -165,7 +158,7 @@ impl<A: Agent> ChildSpec<A> {
     /// As [`ChildSpec::core`].
     pub(crate) fn checked_id(&self) -> Result<AgentId, StartError> {
         let id = self.id.clone()?;
-        match &self.rules.refused {
+        match self.rules.as_ref().and_then(|rules| rules.refused.as_ref()) {
             Some(error) => Err(error.clone()),
             None => Ok(id),
         }
@@ -177,13 +170,17 @@ impl<A: Agent> ChildSpec<A> {
     /// [`StartError::Id`], and [`StartError::Spec`] for a supervisor whose own spec is refused (S4).
     pub(crate) fn core(&self) -> Result<supervise::ChildSpec, StartError> {
         let id = self.checked_id()?;
-        let rules = &self.rules;
+        let Some(rules) = self.rules.as_deref() else {
+            let mut core = supervise::ChildSpec::worker(id);
+            core.restart = self.restart;
+            return Ok(core);
+        };
         let mut core = if rules.supervisor {
             supervise::ChildSpec::supervisor(id)
         } else {
             supervise::ChildSpec::worker(id)
         };
-        core.restart = rules.restart;
+        core.restart = self.restart;
         core.shutdown = rules.shutdown.unwrap_or(core.shutdown);
         core.significant = rules.significant;
         core.backoff = rules.backoff.map(Arc::new);
@@ -199,12 +196,17 @@ impl<A: Agent> ChildSpec<A> {
         owner: Option<Arc<Link>>,
         key: u64,
     ) -> TypedRef<A::Msg> {
-        let Rules { restart, mailbox, placement, tags, .. } = self.rules;
-        let restarts = owner.is_some() && restart != Restart::Temporary;
-        let solo = placement.driver(system, &id);
-        let header = Header::new(id, system.clone(), owner, key, restarts).with(tags, solo);
+        let restarts = owner.is_some() && self.restart != Restart::Temporary;
+        let mut options = MailboxOptions::DEFAULT;
+        let mut extras = None;
+        if let Some(rules) = self.rules {
+            let Rules { mailbox, placement, tags, .. } = *rules;
+            options = mailbox;
+            extras = Extras::new(tags, placement.driver(system, &id));
+        }
+        let header = Header::new(id, system.clone(), owner, key, restarts, extras);
         let mut factory = self.factory;
-        Cell::<A, _, _>::make(header, Mailbox::new(mailbox, system.has_barrier()), move |context| {
+        Cell::<A, _, _>::make(header, Mailbox::new(options, system.has_barrier()), move |context| {
             life::live(factory(), context)
         })
     }

@@ -53,8 +53,8 @@ pub(crate) async fn within<F: Future>(limit: Duration, future: F) -> Option<F::O
     tokio::time::timeout(limit, future).await.ok()
 }
 
-/// Waits.
-pub(crate) async fn wait(time: Duration) {
+/// Waits, from this call on, whenever it is polled first.
+pub(crate) fn wait(time: Duration) -> tokio::time::Sleep {
     #[expect(clippy::disallowed_methods, reason = "timers end here")]
-    tokio::time::sleep(time).await;
+    tokio::time::sleep(time)
 }

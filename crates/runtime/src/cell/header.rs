@@ -17,7 +17,6 @@ use super::dispatch::Dispatch;
 use super::handle::Anchor;
 use super::life::Ended;
 use super::schedule::Schedule;
-use crate::error::StartError;
 use crate::pool::solo::Solo;
 use crate::supervisor::link::Link;
 use crate::system::SystemRef;
@@ -44,6 +43,8 @@ pub(crate) mod control {
     pub(crate) const SPARE: u32 = 1 << 8;
     /// The incarnation has come up: its `on_start` returned.
     pub(crate) const STARTED: u32 = 1 << 9;
+    /// Somebody waits for the start of an agent without a supervisor.
+    pub(crate) const AWAITED: u32 = 1 << 10;
     /// What a life has to heed before its next message.
     pub(crate) const REQUESTS: u32 = SHUTDOWN | MAIL | WATCH;
 }
@@ -83,12 +84,6 @@ type ExitHook = Box<dyn FnOnce(&Exit) + Send>;
 /// A life whose place is not known to the cell's type.
 pub(crate) type SpareLife = Pin<Box<dyn Future<Output = Ended> + Send>>;
 
-/// How the start that somebody waits for ended.
-pub(crate) enum FirstStart {
-    Awaited(Option<Waker>),
-    Over(Result<(), StartError>),
-}
-
 /// What few cells need, or only now and then, behind one pointer.
 #[derive(Default)]
 pub(crate) struct Cold {
@@ -98,8 +93,8 @@ pub(crate) struct Cold {
     pub(crate) exit_hooks: Vec<ExitHook>,
     /// Woken when the agent is gone for good.
     end_watchers: Vec<Waker>,
-    /// Present while somebody waits for the start of an agent without a supervisor.
-    pub(crate) first_start: Option<FirstStart>,
+    /// Of whoever waits for the start of an agent without a supervisor.
+    pub(crate) start_watcher: Option<Waker>,
     pub(crate) last_exit: Option<Exit>,
     /// The incarnation and handler step that failed last.
     pub(crate) failed_step: Option<(u64, u64)>,
@@ -115,6 +110,13 @@ pub(crate) struct Extras {
     pub(crate) tags: Vec<Tag>,
     /// Its own driver, unless it runs on the pool.
     pub(crate) solo: Option<Arc<Solo>>,
+}
+
+impl Extras {
+    /// None if there is nothing beyond the defaults.
+    pub(crate) fn new(tags: Vec<Tag>, solo: Option<Arc<Solo>>) -> Option<Box<Self>> {
+        (!tags.is_empty() || solo.is_some()).then(|| Box::new(Self { tags, solo }))
+    }
 }
 
 /// See the module.
@@ -162,11 +164,12 @@ impl Header {
         owner: Option<Arc<Link>>,
         key: u64,
         restarts: bool,
+        extras: Option<Box<Extras>>,
     ) -> Self {
         Self {
             anchor: Anchor::loose(),
             system,
-            extras: None,
+            extras,
             id,
             owner,
             key,
@@ -185,13 +188,6 @@ impl Header {
             cost_ns: AtomicU32::new(0),
             warm: AtomicBool::new(false),
         }
-    }
-
-    pub(crate) fn with(mut self, tags: Vec<Tag>, solo: Option<Arc<Solo>>) -> Self {
-        if !tags.is_empty() || solo.is_some() {
-            self.extras = Some(Box::new(Extras { tags, solo }));
-        }
-        self
     }
 
     /// The groups that each incarnation is in from its start.
@@ -245,9 +241,14 @@ impl Header {
     /// nothing) was for the one before.
     pub(crate) fn begin_incarnation(&self, incarnation: u64) {
         use control::{DISCARD, KILL, SHUTDOWN, STARTED, STOP};
-        let was_retired = self.service.swap(IN_SERVICE, Ordering::AcqRel) != IN_SERVICE;
-        self.lower(KILL | STARTED);
-        if was_retired || self.control() & DISCARD == 0 {
+        // Looked at before it is written: a fresh cell has nothing to take back.
+        let was_retired = self.service.load(Ordering::Acquire) != IN_SERVICE
+            && self.service.swap(IN_SERVICE, Ordering::AcqRel) != IN_SERVICE;
+        let control = self.control();
+        if control & (KILL | STARTED) != 0 {
+            self.lower(KILL | STARTED);
+        }
+        if control & (SHUTDOWN | STOP | DISCARD) != 0 && (was_retired || control & DISCARD == 0) {
             self.lower(SHUTDOWN | STOP | DISCARD);
         }
         self.lives.store(incarnation << 1 | 1, Ordering::Release);

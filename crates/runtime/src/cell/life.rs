@@ -48,11 +48,12 @@ pub(crate) fn live<A: Agent>(agent: A, mut ctx: Context<A>) -> impl Future<Outpu
             return Ended::Ignored;
         }
         ctx.report_started();
-        let mut stop = ctx.ready();
         let reason = loop {
-            if let Some(reason) = stop {
+            // Asked for by the handler, or in `on_start`.
+            if let Some(reason) = ctx.take_stop() {
                 break reason;
             }
+            ctx.handled();
             let mail = match poll_fn(|_| ctx.poll_next().map(taken)).await {
                 Ok(mail) => mail,
                 Err(reason) => break reason,
@@ -66,10 +67,6 @@ pub(crate) fn live<A: Agent>(agent: A, mut ctx: Context<A>) -> impl Future<Outpu
             if let Err(report) = handled {
                 ctx.step_failed();
                 break ExitReason::Error(report);
-            }
-            stop = ctx.take_stop();
-            if stop.is_none() {
-                ctx.handled();
             }
         };
         ctx.step_over();

@@ -281,6 +281,9 @@ impl<M> Mailbox<M> {
 
     /// Accepts messages again.
     pub(crate) fn open(&self) {
+        if !self.user.is_closed() {
+            return;
+        }
         self.user.open();
         if let Some(rare) = self.rare.get() {
             self.align(rare);

@@ -298,7 +298,7 @@ where
         });
         match &header.owner {
             Some(owner) => owner.exited(header.key, incarnation, reason),
-            None => root::exited(this, reason),
+            None => root::exited(this),
         }
     }
 

@@ -49,6 +49,12 @@ impl Pool {
         self.run_measured(cell, pace::budget_of(cell.header(), SEND_BUDGET))
     }
 
+    /// Lets an agent start on this stack; false if it may not. It is not measured: starts are not
+    /// what its handlers cost.
+    pub(crate) fn start_here(self: &Arc<Self>, cell: &CellRef) -> bool {
+        self.run_seated(cell, ASK_BUDGET)
+    }
+
     #[inline]
     fn run_measured(self: &Arc<Self>, cell: &CellRef, budget: u32) -> bool {
         let header = cell.header();

@@ -433,9 +433,31 @@ impl SystemRef {
     }
 
     /// Starts the next incarnation of `cell`.
-    pub(crate) fn begin(&self, cell: &CellRef) -> Result<u64, RegisterError> {
-        self.core.names.begin(cell)?;
+    pub(crate) fn begin(&self, cell: &CellRef) -> Result<(), RegisterError> {
+        self.prepare(cell)?;
+        cell.wake();
+        Ok(())
+    }
+
+    /// As [`SystemRef::begin`]; its first turn may run on this stack.
+    pub(crate) fn begin_here(&self, cell: &CellRef) -> Result<(), RegisterError> {
+        self.prepare(cell)?;
+        if self.core.driver.is_some()
+            || cell.header().solo().is_some()
+            || !self.core.pool.start_here(cell)
+        {
+            cell.wake();
+        }
+        Ok(())
+    }
+
+    fn prepare(&self, cell: &CellRef) -> Result<(), RegisterError> {
         let header = cell.header();
+        if header.incarnation() == 0 {
+            self.core.names.register(cell)?;
+        } else {
+            self.core.names.begin(cell)?;
+        }
         for tag in header.tags() {
             // Within the limits, which the spec's own tags cannot exceed alone.
             drop(self.core.names.join(cell, tag));
@@ -447,8 +469,7 @@ impl SystemRef {
         let incarnation = header.incarnation() + 1;
         header.begin_incarnation(incarnation);
         header.raise(control::START);
-        cell.clone().wake();
-        Ok(incarnation)
+        Ok(())
     }
 
     /// An incarnation of `cell` is over; another may follow.
