@@ -199,9 +199,21 @@ impl CellRef {
         self.any().totals()
     }
 
-    /// Frees the memory of empty lanes.
+    /// Frees the memory of empty lanes; for the holder of its turn, or when no incarnation follows.
     pub(crate) fn trim(&self) {
         self.any().trim();
+    }
+
+    /// Frees what a cell at rest owns for mail; false when it is not at rest.
+    pub(crate) fn cool(&self) -> bool {
+        let Some(turn) = self.header().schedule.claim_idle() else { return false };
+        self.header().warm.store(false, Ordering::Relaxed);
+        self.any().trim();
+        // A fence takes only what lasts a second.
+        if self.header().schedule.end(turn, false) == Some(true) {
+            self.header().driver().dispatch(Runnable(self.clone()));
+        }
+        true
     }
 
     /// Admits senders that wait for room, if there is some.

@@ -153,6 +153,14 @@ impl<T> Line<T> {
         (message, wake)
     }
 
+    /// Frees the memory of an empty line.
+    pub(crate) fn trim(&self) {
+        let mut state = lock(&self.state);
+        if state.waiting.is_empty() {
+            state.waiting = VecDeque::new();
+        }
+    }
+
     /// Wakes everybody: the mailbox was closed.
     pub(crate) fn wake_all(&self) {
         let wakers: Vec<_> =

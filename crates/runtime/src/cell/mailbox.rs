@@ -262,6 +262,7 @@ impl<M> Mailbox<M> {
         self.user.trim();
         if let Some(rare) = self.rare.get() {
             rare.priority.trim();
+            rare.line.trim();
         }
     }
 

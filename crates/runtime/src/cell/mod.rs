@@ -188,6 +188,9 @@ where
     /// False if the turn was fenced.
     fn end_turn(&self, this: &CellRef, turn: Turn, again: bool) -> bool {
         let header = self.header();
+        if !again && self.body.mailbox.is_used() {
+            header.system.warm().note(this);
+        }
         let queued = header.schedule.end(turn, again);
         if queued == Some(true) {
             header.driver().dispatch(Runnable(this.clone()));

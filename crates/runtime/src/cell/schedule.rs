@@ -76,6 +76,12 @@ impl Schedule {
         (word & STATE == QUEUED).then_some(Turn { epoch: word & EPOCHS })
     }
 
+    /// Takes the turn of a cell that rests.
+    pub(crate) fn claim_idle(&self) -> Option<Turn> {
+        let before = self.step(|word| (word & STATE == IDLE).then_some(word | RUNNING));
+        before.ok().map(|word| Turn { epoch: word & EPOCHS })
+    }
+
     /// Takes the turn of a cell that rests, or waits in a queue and keeps its place there.
     #[inline]
     pub(crate) fn claim(&self) -> Option<Turn> {

@@ -6,7 +6,7 @@
 //!
 //! Reading order: `local` (a runner's queue and what others see of it), `runner` (the loop), `pace`
 //! (how long a turn is), `guest` (asks that run on the asker's stack), `seat` (who runs what where),
-//! `solo` (agents with a driver of their own).
+//! `warm` (memory of cells at rest), `solo` (agents with a driver of their own).
 
 mod guest;
 mod local;
@@ -14,6 +14,7 @@ pub(crate) mod pace;
 mod runner;
 pub(crate) mod seat;
 pub(crate) mod solo;
+pub(crate) mod warm;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

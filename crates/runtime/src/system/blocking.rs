@@ -56,6 +56,7 @@ pub(super) async fn watch_threads(core: Weak<Core>, interval: Duration) {
         time::wait(interval).await;
         let Some(core) = core.upgrade() else { return };
         let system = SystemRef { core };
+        system.core.warm.cool();
         let now: Vec<_> = system.seats().iter().filter_map(|seat| seat.current()).collect();
         let stuck: Vec<_> = now.iter().copied().filter(|turn| before.contains(turn)).collect();
         if !stuck.is_empty() {

@@ -32,6 +32,7 @@ use crate::error::{SendError, StartError};
 use crate::jobs::Jobs;
 use crate::observe::{CustomEvent, EventKind, Events, Observer};
 use crate::pool::solo::Solo;
+use crate::pool::warm::Warm;
 use crate::pool::{Pool, pace};
 use crate::registry::{Names, RegistryChanges};
 use crate::root;
@@ -56,6 +57,7 @@ struct Core {
     runtime: Handle,
     clock: Arc<dyn Clock>,
     pool: Arc<Pool>,
+    warm: Warm,
     /// Who gives turns in place of the pool.
     driver: Option<Arc<dyn Dispatch>>,
     ids: Mutex<MessageIds>,
@@ -98,6 +100,7 @@ impl System {
             runtime: runtime.clone(),
             clock,
             pool,
+            warm: Warm::default(),
             driver,
             ids: Mutex::new(MessageIds::new(seed)),
             seeds: AtomicU64::new(seed),
@@ -376,6 +379,11 @@ impl SystemRef {
             None => &*self.core.pool,
             Some(driver) => &**driver,
         }
+    }
+
+    /// The cells that keep memory while they rest.
+    pub(crate) fn warm(&self) -> &Warm {
+        &self.core.warm
     }
 
     pub(crate) fn has_barrier(&self) -> bool {
