@@ -382,14 +382,14 @@ impl Ledger {
 }
 
 fn ledger(cell: &CellRef) -> Ledger {
-    use std::sync::atomic::Ordering;
     let header = cell.header();
     let (pushed, popped) = cell.totals();
-    let turned_away = header.if_cold(|cold| cold.turned_away).unwrap_or(0);
+    let (dead, turned_away) =
+        header.if_cold(|cold| (cold.dead, cold.turned_away)).unwrap_or_default();
     Ledger {
         accepted: pushed + turned_away,
         handled: header.steps().div_ceil(2),
-        dead: header.dead.load(Ordering::Acquire),
+        dead,
         queued: pushed - popped,
     }
 }

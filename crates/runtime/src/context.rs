@@ -424,7 +424,7 @@ impl<A: Agent> Context<A> {
     #[cold]
     fn skip(&self, message: &A::Msg) {
         let header = self.header();
-        header.dead.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        header.note_dead();
         header.system.dead_letter(DeadLetter::of(&header.id, message, Reason::AskerLeft));
     }
 

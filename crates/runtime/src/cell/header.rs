@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -102,6 +102,8 @@ pub(crate) struct Cold {
     pub(crate) spare: Option<SpareLife>,
     /// Messages that `DropNewest` turned away: accepted, never queued.
     pub(crate) turned_away: u64,
+    /// Mail of this cell that became dead letters.
+    pub(crate) dead: u64,
 }
 
 /// What a spec asked for beyond the defaults.
@@ -131,8 +133,6 @@ pub(crate) struct Header {
     pub(crate) owner: Option<Arc<Link>>,
     pub(crate) key: u64,
     cold: Mutex<Option<Box<Cold>>>,
-    /// Mail of this cell that became dead letters.
-    pub(crate) dead: AtomicU64,
     pub(crate) schedule: Schedule,
     control: AtomicU32,
     /// The number of the latest incarnation times two, plus one while it may act: a fenced one finds
@@ -141,8 +141,8 @@ pub(crate) struct Header {
     /// Handler steps begun and ended: odd within a step. Written by the life alone.
     steps: AtomicU64,
     /// Progress that a handler declared within a step.
-    beats: AtomicU32,
-    protected: AtomicU32,
+    beats: AtomicU16,
+    protected: AtomicU16,
     /// Messages that the life may still take in this turn. Written by the turn alone.
     budget: AtomicU32,
     /// After an abnormal exit the owner starts it again: a failed ask answers `Restarting`.
@@ -174,13 +174,12 @@ impl Header {
             owner,
             key,
             cold: Mutex::new(None),
-            dead: AtomicU64::new(0),
             schedule: Schedule::new(),
             control: AtomicU32::new(0),
             lives: AtomicU64::new(0),
             steps: AtomicU64::new(0),
-            beats: AtomicU32::new(0),
-            protected: AtomicU32::new(0),
+            beats: AtomicU16::new(0),
+            protected: AtomicU16::new(0),
             budget: AtomicU32::new(0),
             restarts,
             suspected: AtomicBool::new(false),
@@ -216,6 +215,11 @@ impl Header {
     /// Sets how many messages the turn that begins may handle.
     pub(crate) fn set_budget(&self, budget: u32) {
         self.budget.store(budget, Ordering::Relaxed);
+    }
+
+    /// Counts a dead letter.
+    pub(crate) fn note_dead(&self) {
+        self.with_cold(|cold| cold.dead += 1);
     }
 
     // The control word.

@@ -23,7 +23,6 @@ use std::any::{Any, TypeId};
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
 use std::task::{Context as Poller, Poll};
 
 use ggml_agent_core::envelope::Envelope;
@@ -36,7 +35,7 @@ use self::life::Ended;
 use self::mailbox::{Lane, Mail, Mailbox, Next, Overflow};
 use self::queue::Refused;
 use self::schedule::Turn;
-use self::slot::PinnedSlot;
+use self::slot::Slot;
 use crate::address::Addr;
 use crate::agent::Agent;
 use crate::context::Context;
@@ -68,8 +67,7 @@ pub(crate) trait AnyCell: Send + Sync {
 #[repr(C)]
 pub(crate) struct Cell<A: Agent, Make, F> {
     body: Body<A::Msg>,
-    make: Mutex<Make>,
-    life: PinnedSlot<F>,
+    slot: Slot<Make, F>,
 }
 
 #[expect(unsafe_code, reason = "see SAFETY")]
@@ -101,11 +99,7 @@ where
 {
     /// A cell at rest, in its one allocation.
     pub(crate) fn make(header: Header, mailbox: Mailbox<A::Msg>, make: Make) -> TypedRef<A::Msg> {
-        TypedRef::new(Box::new(Self {
-            body: Body { header, mailbox },
-            make: Mutex::new(make),
-            life: PinnedSlot::empty(),
-        }))
+        TypedRef::new(Box::new(Self { body: Body { header, mailbox }, slot: Slot::new(make) }))
     }
 
     fn header(&self) -> &Header {
@@ -123,7 +117,7 @@ where
         if control & control::SPARE != 0 {
             return self.turn_in_spare(this, turn, control);
         }
-        if self.life.is_lost() {
+        if self.slot.is_lost() {
             // A fenced life holds the place.
             if control & control::START == 0 {
                 self.end_turn(this, turn, false);
@@ -132,14 +126,11 @@ where
             header.raise(control::SPARE);
             return self.turn_in_spare(this, turn, control);
         }
-        #[expect(unsafe_code, reason = "see SAFETY")]
-        // SAFETY: a cell never moves. We have its turn, and no fenced one is inside.
-        let mut place = unsafe { self.life.pinned() };
-        let end = self.step(this, place.as_mut(), control);
+        let end = self.step(this, control);
         if let TurnEnd::Over(ended) = end {
             // A new epoch of our own: from here on nobody else reports this end.
             if let Some(mine) = header.schedule.fence(turn) {
-                drop_quietly(|| place.set(None));
+                self.drop_life();
                 self.finish(this, ended);
                 self.end_turn(this, mine, false);
                 return;
@@ -148,11 +139,15 @@ where
             return;
         }
         // Fenced; whoever did it has reported the end. What is left is dropped before others enter.
+        self.drop_life();
+        self.slot.leave();
+    }
+
+    /// Drops the life in the cell's own place; for a turn that is inside.
+    fn drop_life(&self) {
         #[expect(unsafe_code, reason = "see SAFETY")]
-        // SAFETY: fenced while inside, and not left yet.
-        let mut place = unsafe { self.life.pinned() };
-        drop_quietly(|| place.set(None));
-        self.life.leave();
+        // SAFETY: a cell never moves. We are inside: by our turn, or fenced and not left yet.
+        drop_quietly(|| unsafe { self.slot.clear() });
     }
 
     fn turn_in_spare(&self, this: &CellRef, turn: Turn, control: u32) {
@@ -160,11 +155,12 @@ where
         let mut place = header.if_cold(|cold| cold.spare.take()).flatten();
         let end = if control & control::START != 0 && place.is_none() {
             match self.make_life(this) {
-                Ok(life) => {
+                Some(Ok(life)) => {
                     let life: SpareLife = Box::pin(life);
                     self.poll(this, Some(place.insert(life).as_mut()), control & !control::START)
                 }
-                Err(ended) => TurnEnd::Over(ended),
+                Some(Err(ended)) => TurnEnd::Over(ended),
+                None => TurnEnd::Rest,
             }
         } else {
             self.poll(this, place.as_mut().map(Pin::as_mut), control)
@@ -199,23 +195,39 @@ where
     }
 
     /// Makes the life if one is due, and polls it in the cell's own place.
-    fn step(&self, this: &CellRef, mut place: Pin<&mut Option<F>>, control: u32) -> TurnEnd {
+    #[expect(unsafe_code, reason = "see SAFETY")]
+    fn step(&self, this: &CellRef, control: u32) -> TurnEnd {
         if control & control::START != 0 {
             match self.make_life(this) {
-                Ok(life) => place.set(Some(life)),
-                Err(ended) => return TurnEnd::Over(ended),
+                // SAFETY: a cell never moves. We have its turn, and no fenced one is inside.
+                Some(Ok(life)) => unsafe { self.slot.put(life) },
+                Some(Err(ended)) => return TurnEnd::Over(ended),
+                None => return TurnEnd::Rest,
             }
         }
-        self.poll(this, place.as_pin_mut(), control & !control::START)
+        // SAFETY: as above.
+        self.poll(this, unsafe { self.slot.life() }, control & !control::START)
     }
 
-    fn make_life(&self, this: &CellRef) -> Result<F, Ended> {
-        self.header().lower(control::START);
-        let this = this.typed().expect("invariant: a cell has its own message type").clone();
-        let context = Context::new(this, self.header().incarnation());
-        let mut make = self.make.lock().unwrap_or_else(PoisonError::into_inner);
-        catch_unwind(AssertUnwindSafe(|| make(context)))
-            .map_err(|panic| Ended::NotStarted(ExitReason::StartFailed(panic_report(&*panic))))
+    /// `None` while a fenced turn is within the factory: it wakes the cell when it is back.
+    fn make_life(&self, this: &CellRef) -> Option<Result<F, Ended>> {
+        let header = self.header();
+        let incarnation = header.incarnation();
+        let made = self.slot.with_make(|make| {
+            header.lower(control::START);
+            let this = this.typed().expect("invariant: a cell has its own message type").clone();
+            let context = Context::new(this, incarnation);
+            catch_unwind(AssertUnwindSafe(|| make(context)))
+                .map_err(|panic| Ended::NotStarted(ExitReason::StartFailed(panic_report(&*panic))))
+        });
+        if header.is_live(incarnation) {
+            return made;
+        }
+        // Fenced meanwhile. The value goes no further, and the next start may have found the factory
+        // taken.
+        drop_quietly(|| drop(made));
+        this.wake();
+        None
     }
 
     fn poll<L>(&self, this: &CellRef, life: Option<Pin<&mut L>>, control: u32) -> TurnEnd
@@ -307,7 +319,7 @@ where
 
     fn dead_letter(&self, mail: Mail<A::Msg>, reason: Reason) {
         let header = self.header();
-        header.dead.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        header.note_dead();
         header.system.dead_letter(DeadLetter::of(&header.id, &mail.message, reason));
         drop_quietly(|| drop(mail));
     }
@@ -337,7 +349,7 @@ where
         let header = self.header();
         let Some(mine) = header.schedule.fence(turn) else { return false };
         if header.control() & control::SPARE == 0 {
-            self.life.lose();
+            self.slot.lose();
         }
         self.body.mailbox.revoke_bias();
         self.finish(this, Ended::By(ExitReason::Killed));
@@ -445,7 +457,7 @@ fn overflow<M: Send + 'static>(
 ) -> Result<bool, Refused<Mail<M>>> {
     let header = cell.header();
     let dead_letter = |mail: Mail<M>, reason| {
-        header.dead.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        header.note_dead();
         header.system.dead_letter(DeadLetter::of(&header.id, &mail.message, reason));
     };
     let mut mail = mail;

@@ -8,6 +8,9 @@ use std::sync::atomic::Ordering;
 
 use crate::cell::handle::CellRef;
 
+#[cfg(test)]
+mod tests;
+
 /// Cells that may keep memory while they rest.
 // 4,096 x 0.6 KiB (a block of small messages) = 2.5 MiB.
 const CELLS_MAX: usize = 4_096;
