@@ -21,8 +21,10 @@ use super::dispatch::Runnable;
 use super::header::Header;
 use super::mailbox::Mailbox;
 use super::schedule::Turn;
+use super::stack::Member;
 use crate::dead_letter::Reason;
 use crate::error::SendError;
+use crate::sync::AtomicPtr;
 
 /// The beginning of every cell whose agent takes messages of type `M`.
 #[repr(C)]
@@ -252,6 +254,23 @@ static WAKER: RawWakerVTable = RawWakerVTable::new(
 unsafe fn borrowed(data: *const ()) -> CellRef {
     // SAFETY: never null: it was a NonNull.
     CellRef(unsafe { NonNull::new_unchecked(data.cast_mut().cast()) })
+}
+
+// SAFETY: the pointer carries the count; a cell is in one list at most, since it is queued once.
+unsafe impl Member for Runnable {
+    type Node = Header;
+
+    fn into_raw(self) -> NonNull<Header> {
+        ManuallyDrop::new(self.0).0
+    }
+
+    unsafe fn from_raw(node: NonNull<Header>) -> Self {
+        Self(CellRef(node))
+    }
+
+    fn link(node: &Header) -> &AtomicPtr<Header> {
+        &node.link
+    }
 }
 
 impl Clone for CellRef {

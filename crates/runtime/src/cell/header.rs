@@ -19,6 +19,7 @@ use super::life::Ended;
 use super::schedule::Schedule;
 use crate::pool::solo::Solo;
 use crate::supervisor::link::Link;
+use crate::sync::AtomicPtr;
 use crate::system::SystemRef;
 
 /// System messages and requests, one bit each: the system lane (M3).
@@ -106,6 +107,8 @@ pub(crate) struct Cold {
     pub(crate) dead: u64,
 }
 
+type CellLink = AtomicPtr<Header>;
+
 /// What a spec asked for beyond the defaults.
 pub(crate) struct Extras {
     /// Joined by each incarnation before its start.
@@ -126,6 +129,8 @@ impl Extras {
 #[repr(C)]
 pub(crate) struct Header {
     pub(crate) anchor: Anchor,
+    /// The next cell in the list of those that were woken from outside.
+    pub(super) link: CellLink,
     pub(crate) system: SystemRef,
     extras: Option<Box<Extras>>,
     pub(crate) id: AgentId,
@@ -168,6 +173,7 @@ impl Header {
     ) -> Self {
         Self {
             anchor: Anchor::loose(),
+            link: CellLink::new(std::ptr::null_mut()),
             system,
             extras,
             id,

@@ -18,6 +18,7 @@ pub(crate) mod mailbox;
 pub(crate) mod queue;
 pub(crate) mod schedule;
 mod slot;
+pub(crate) mod stack;
 
 use std::any::{Any, TypeId};
 use std::future::Future;

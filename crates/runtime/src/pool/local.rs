@@ -103,7 +103,7 @@ impl Runner {
     }
 
     pub(super) fn is_asleep(&self) -> bool {
-        self.asleep.load(Ordering::Acquire)
+        self.asleep.load(Ordering::SeqCst)
     }
 
     /// Wakes it if it sleeps; true when this call did.
@@ -128,9 +128,9 @@ impl Runner {
     /// Notes that it sleeps from now on, unless there `is_work` after all.
     pub(super) fn fall_asleep(&self, waker: &Waker, is_work: impl FnOnce() -> bool) -> bool {
         *self.waker() = Some(waker.clone());
-        self.asleep.store(true, Ordering::Relaxed);
-        // The pair of `wake`: whoever queued before this fence is seen by `is_work`, whoever queues
-        // after it sees the flag.
+        // The pair of `wake` and of a push from outside: whoever queued before this is seen by
+        // `is_work`, whoever queues after it sees the flag.
+        self.asleep.swap(true, Ordering::SeqCst);
         fence(Ordering::SeqCst);
         if is_work() {
             self.asleep.store(false, Ordering::Release);

@@ -18,7 +18,7 @@ pub(crate) mod warm;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::runtime::{Handle, Id};
 
@@ -26,13 +26,14 @@ use self::local::{Local, Runner};
 pub(crate) use self::runner::RunnerJob;
 use self::seat::Seat;
 use crate::cell::dispatch::{Dispatch, Runnable};
+use crate::cell::stack::Stack;
 
 /// See the module.
 pub(crate) struct Pool {
     runners: Box<[Arc<Runner>]>,
     /// Cells that were woken by threads that are no runners.
-    outside: Mutex<Vec<Runnable>>,
-    /// How many there are, readable without the lock.
+    outside: Stack<Runnable>,
+    /// About how many there are: a hint whether they are worth a second runner.
     n_outside: AtomicUsize,
     /// The seats of threads that run cells for those who ask.
     guests: Mutex<Vec<Weak<Seat>>>,
@@ -47,7 +48,7 @@ impl Pool {
         let locals: Vec<_> = (0..n_runners.max(1)).map(|_| Local::new()).collect();
         let pool = Arc::new(Self {
             runners: locals.iter().map(|local| local.runner.clone()).collect(),
-            outside: Mutex::default(),
+            outside: Stack::new(),
             n_outside: AtomicUsize::new(0),
             guests: Mutex::default(),
             runtime: handle.id(),
@@ -96,28 +97,22 @@ impl Pool {
         for runner in &self.runners {
             runner.held.store(runner.seat.has_any(stuck), Ordering::Release);
         }
-        if self.n_outside() != 0 || self.runners.iter().any(|runner| runner.has_work()) {
+        if !self.outside.is_empty() || self.runners.iter().any(|runner| runner.has_work()) {
             self.wake_one();
         }
     }
 
-    fn n_outside(&self) -> usize {
-        self.n_outside.load(Ordering::Acquire)
-    }
-
-    fn outside(&self) -> MutexGuard<'_, Vec<Runnable>> {
-        self.outside.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Moves what was woken from outside to `local`, in order; false when there was nothing.
     fn take_from_outside(&self, local: &Local) -> bool {
-        if self.n_outside() == 0 {
+        if self.outside.is_empty() {
             return false;
         }
-        let mut outside = self.outside();
-        self.n_outside.store(0, Ordering::Release);
-        let any = !outside.is_empty();
-        outside.drain(..).for_each(|cell| local.push(cell));
+        self.n_outside.store(0, Ordering::Relaxed);
+        let mut any = false;
+        for cell in self.outside.take() {
+            local.push(cell);
+            any = true;
+        }
         any
     }
 
@@ -131,7 +126,7 @@ impl Pool {
 
     fn has_work_for(&self, thief: &Runner) -> bool {
         self.is_closed()
-            || self.n_outside() != 0
+            || !self.outside.is_empty()
             || self.runners.iter().any(|runner| {
                 if std::ptr::eq(&raw const **runner, thief) {
                     runner.has_work()
@@ -162,16 +157,11 @@ impl Dispatch for Pool {
 impl Pool {
     /// To whoever is awake, so that work stays on one core; else to the first that can be woken.
     fn dispatch_from_outside(&self, cell: Runnable) {
-        let n_outside = {
-            let mut outside = self.outside();
-            outside.push(cell);
-            self.n_outside.store(outside.len(), Ordering::Release);
-            outside.len()
-        };
+        let n_outside = self.n_outside.load(Ordering::Relaxed) + 1;
+        self.n_outside.store(n_outside, Ordering::Relaxed);
+        self.outside.push(cell);
         let mut free = self.runners.iter().filter(|runner| !runner.held.load(Ordering::Acquire));
-        // The fence of `wake` comes first: a runner that looks awake here either sees the cell
-        // before it sleeps, or is seen asleep.
-        std::sync::atomic::fence(Ordering::SeqCst);
+        // A runner that looks awake here either sees the cell before it sleeps, or is seen asleep.
         let awake = free.clone().any(|runner| !runner.is_asleep());
         if !awake || self.is_worth_a_second(n_outside) {
             free.find(|runner| runner.wake());
