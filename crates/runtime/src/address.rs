@@ -66,20 +66,12 @@ impl<A: Agent> Addr<A> {
     ///
     /// # Cancel safety
     /// Dropping the future drops a message that is still waiting for room; it was not accepted.
-    // One future, not one within another: the message is moved once less.
-    pub fn send(
-        &self,
-        msg: A::Msg,
-    ) -> impl Future<Output = Result<(), SendError<A::Msg>>> + Send + '_ {
-        async move {
-            let full = match push(&self.cell, Lane::User, Mail::new(msg)) {
-                Err(SendError::Full(mail)) => mail,
-                other => return other.map_err(|error| error.map(|mail| mail.message)),
-            };
-            wait_for_room(&self.cell, Lane::User, full)
-                .await
-                .map_err(|error| error.map(|mail| mail.message))
-        }
+    pub async fn send(&self, msg: A::Msg) -> Result<(), SendError<A::Msg>> {
+        let sent = match push(&self.cell, Lane::User, Mail::new(msg)) {
+            Err(SendError::Full(mail)) => wait_for_room(&self.cell, Lane::User, mail).await,
+            other => other,
+        };
+        sent.map_err(|error| error.map(|mail| mail.message))
     }
 
     /// Asks, and waits for the answer at most [`ASK_DEADLINE_DEFAULT`].

@@ -272,13 +272,10 @@ impl<A: Agent> Context<A> {
 
     #[inline(always)]
     pub(crate) fn take_stop(&mut self) -> Option<ExitReason> {
-        if self.wish.is_none() {
-            return None;
-        }
-        match self.wish.take().map(|wish| *wish) {
-            Some(Wish::Stop(reason)) => Some(reason),
+        match *self.wish.take()? {
+            Wish::Stop(reason) => Some(reason),
             // Said after `on_start`: there is nothing left to ignore.
-            Some(Wish::Ignore) | None => None,
+            Wish::Ignore => None,
         }
     }
 

@@ -10,6 +10,7 @@
 mod loom_tests;
 
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::task::Waker;
 
@@ -33,7 +34,7 @@ const WAKER: u32 = 1 << 5;
 #[repr(C)]
 struct Head {
     state: AtomicU32,
-    free: unsafe fn(NonNull<Head>),
+    free: unsafe fn(NonNull<Self>),
     /// The incarnation and step that took the question; 0 for none.
     begun: [AtomicU64; 2],
 }
@@ -113,9 +114,8 @@ impl<T> ReplySide<T> {
 
     /// The last act: says how it ended, wakes the asker, lets go.
     fn finish(self, outcome: u32) {
-        let head = self.0.cast::<Head>();
-        let slot = self.0;
-        std::mem::forget(self);
+        let slot = ManuallyDrop::new(self).0;
+        let head = slot.cast::<Head>();
         // SAFETY: we own the REPLY bit until it is released below.
         let state = unsafe { &head.as_ref().state };
         let found = state.load(Ordering::Relaxed);

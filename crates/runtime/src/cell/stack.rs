@@ -118,8 +118,6 @@ impl<M: Member> Iterator for Taken<M> {
 
 impl<M: Member> Drop for Taken<M> {
     fn drop(&mut self) {
-        while let Some(member) = self.next() {
-            drop(member);
-        }
+        self.by_ref().for_each(drop);
     }
 }

@@ -61,7 +61,7 @@ impl Pool {
         if !pace::is_quick(header) {
             return false;
         }
-        let look = header.steps() / 2 % pace::ASKS_PER_LOOK == 0;
+        let look = (header.steps() / 2).is_multiple_of(pace::ASKS_PER_LOOK);
         let before = look.then(runner::now);
         let ran = self.run_seated(cell, budget);
         if let Some(before) = before
