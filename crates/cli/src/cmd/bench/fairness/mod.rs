@@ -15,6 +15,7 @@ use super::report::Report;
 use super::say::{self, Unit};
 use super::{clock, job::Job, stats};
 use crate::failure::Failure;
+use crate::seeded::Rng;
 
 /// How much worse the 99th percentile may be beside a flooded agent.
 const P99_RATIO_MAX: f64 = 3.0;
@@ -66,6 +67,7 @@ pub(in super::super) async fn run(
         ("block_seconds", plan.block.as_secs().into()),
     ];
     report.head("bench fairness", &about, &fields);
+    let began_at = clock::now();
     let crowd = Crowd::start(system, plan.n_agents).await?;
     clock::pause(WARM_UP).await;
     crowd.take().await?;
@@ -91,8 +93,10 @@ pub(in super::super) async fn run(
         report
             .skip("blocked", "a handler that holds its thread: with one worker it holds them all");
     } else {
-        // The crowd catches up first.
-        clock::pause(WARM_UP).await;
+        // The crowd catches up first. Not at a fixed time after the start of the system: its watch
+        // looks at the threads every so often, and each moment between two looks shall have its turn.
+        let moment = Rng::new(clock::ns_since(began_at)).next() % 500;
+        clock::pause(WARM_UP + Duration::from_millis(moment)).await;
         crowd.take().await?;
         let found = block::run(system, &crowd, plan.block).await?;
         say_latencies(report, "blocked", "beside the blocked one", &found.taken, plan.block);
