@@ -14,6 +14,7 @@ Examples:
   ggml-agent demo --document notes.md --out notes.out.md  give your document abstracts and contents
   ggml-agent demo supervisor                              one rule at a time, checked
   ggml-agent demo --output json | jq -c .                 every event as one JSON object
+  ggml-agent bench                                        what this machine does, in 20 s
   ggml-agent completions bash > ggml-agent.bash           completions for your shell
 
 Exit codes: 0 ok, 1 failure, 2 usage, 6 timeout, 10 conflict, 130 SIGINT, 143 SIGTERM.";
@@ -33,7 +34,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Args)]
 pub(crate) struct Global {
     /// Form of the output: lines for people, or one JSON object per line. By default `human` on a
-    /// terminal and `json` elsewhere; `version` is for people unless told otherwise.
+    /// terminal and `json` elsewhere; `bench` and `version` are for people unless told otherwise.
     #[arg(short, long, global = true, help_heading = "Output", value_enum, value_name = "FORM")]
     pub(crate) output: Option<Form>,
     /// Say more; with the details of each restart and each lock.
@@ -68,6 +69,12 @@ pub(crate) enum Command {
     /// The model is scripted: deterministic text functions in place of a language model. No GPU, no
     /// key, no network.
     Demo(DemoArgs),
+    /// Measure this machine: messages, asks, starts, restarts and memory beside raw tokio.
+    ///
+    /// Agents as users get them and raw tokio (a spawned task with an unbounded channel, answers by
+    /// oneshot) are measured in the same run, in rounds that alternate. Each figure is the median of
+    /// the rounds, beside the median of their ratios.
+    Bench(BenchArgs),
     /// Print the version.
     Version,
     /// Print a completion script for a shell.
@@ -133,6 +140,68 @@ pub(crate) enum Rule {
     Document,
     /// A circuit breaker goes CLOSED, OPEN, HALF_OPEN, CLOSED.
     Breaker,
+}
+
+const BENCH_EXAMPLES: &str = "\
+Examples:
+  ggml-agent bench
+  ggml-agent bench --seconds 60 --json | jq -c 'select(.ratio)'
+  ggml-agent bench fairness    exit code 1 when somebody starves
+  ggml-agent bench memory";
+
+/// The arguments of `bench`.
+#[derive(Debug, Args)]
+#[command(after_help = BENCH_EXAMPLES, args_conflicts_with_subcommands = true)]
+#[command(subcommand_value_name = "CHECK", subcommand_help_heading = "Checks")]
+#[command(disable_help_subcommand = true)]
+pub(crate) struct BenchArgs {
+    #[command(subcommand)]
+    pub(crate) what: Option<Bench>,
+    /// How long all of it takes, about, in seconds, 2 to 600.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(2..=600))]
+    pub(crate) seconds: u16,
+    #[command(flatten)]
+    pub(crate) common: BenchCommon,
+}
+
+/// What all benchmarks take.
+#[derive(Debug, Args)]
+pub(crate) struct BenchCommon {
+    /// Worker threads, 1 to 256 [default: one per core].
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) workers: Option<u16>,
+    /// Short for --output json.
+    #[arg(long, global = true, help_heading = "Output", conflicts_with = "output")]
+    pub(crate) json: bool,
+    /// Smaller and shorter, for tests of the form: the figures mean nothing.
+    #[arg(long, global = true, hide = true)]
+    pub(crate) brief: bool,
+}
+
+/// What is promised, measured and checked: exit code 1 when it does not hold.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum Bench {
+    /// Nobody starves beside an agent that is flooded, or beside one that holds its thread.
+    ///
+    /// 1,000 agents get 100 messages/s each: first by themselves, then beside one agent that is
+    /// flooded without pause (their 99th percentile may be 3 times as long), then for 5 s beside one
+    /// whose handler holds its thread (none of them may wait for more than 1 s, and the event
+    /// `AgentBlocks` must come within 1 s).
+    Fairness {
+        /// How long the first two phases take together, in seconds, 2 to 600.
+        #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(2..=600))]
+        seconds: u16,
+    },
+    /// What idle and busy agents weigh, under supervisors with heartbeats on.
+    ///
+    /// Bytes of an idle agent, CPU time while all are idle, and bytes of 1,000 agents with 1,000
+    /// messages each, at the peak and 2 s after it: then all memory together may be at most 1.2
+    /// times that of before. Bytes are resident memory, from /proc; elsewhere this is skipped.
+    Memory {
+        /// How many agents, 1,000 to 10,000,000.
+        #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1_000..=10_000_000))]
+        agents: u32,
+    },
 }
 
 #[cfg(test)]

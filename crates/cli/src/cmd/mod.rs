@@ -1,5 +1,6 @@
 //! The subcommands.
 
+mod bench;
 mod completions;
 mod demo;
 mod version;
@@ -11,6 +12,7 @@ use crate::failure::Failure;
 pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Demo(args) => demo::run(&args, &cli.global),
+        Command::Bench(args) => bench::run(&args, &cli.global),
         Command::Version => version::run(&cli.global),
         Command::Completions { shell } => completions::run(shell, &cli.global),
     }

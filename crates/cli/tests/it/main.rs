@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod bench;
 mod files;
 mod signals;
 mod transcripts;
