@@ -17,7 +17,7 @@ use crate::cell::header::control;
 use crate::cell::mailbox::{Lane, Mail, Overflow};
 use crate::cell::queue::Refused;
 use crate::error::{AskError, SendError};
-use crate::pool::seat;
+use crate::pool::{pace, seat};
 use crate::reply::{Reply, Unanswered};
 use crate::time;
 
@@ -67,6 +67,10 @@ impl<A: Agent> Addr<A> {
     /// # Cancel safety
     /// Dropping the future drops a message that is still waiting for room; it was not accepted.
     pub async fn send(&self, msg: A::Msg) -> Result<(), SendError<A::Msg>> {
+        // A loop of sends may never have to wait: timers and others must have their turn all the same.
+        if pace::is_send_to_account() {
+            pace::account_for_sends().await;
+        }
         let sent = match push(&self.cell, Lane::User, Mail::new(msg)) {
             Err(SendError::Full(mail)) => wait_for_room(&self.cell, Lane::User, mail).await,
             other => other,
@@ -414,8 +418,6 @@ async fn wait_for_room<M: Send + 'static>(
     let Overflow::Wait(deadline) = cell.mailbox().options().overflow else {
         return Err(SendError::Full(mail));
     };
-    // A sender that always finds room in the end, because it makes it, lets others run as well.
-    tokio::task::coop::consume_budget().await;
     // Not past those who wait already; they are in nobody's way while the agent is handled here.
     let mail = if cell.header().system.make_room(cell.untyped()) {
         match push(cell, lane, mail) {

@@ -28,6 +28,9 @@ use self::seat::Seat;
 use crate::cell::dispatch::{Dispatch, Runnable};
 use crate::cell::stack::Stack;
 
+/// Cells woken from outside that wait for a runner which is awake.
+const OUTSIDE_MAX: usize = 16;
+
 /// See the module.
 pub(crate) struct Pool {
     runners: Box<[Arc<Runner>]>,
@@ -163,7 +166,9 @@ impl Pool {
         let mut free = self.runners.iter().filter(|runner| !runner.held.load(Ordering::Acquire));
         // A runner that looks awake here either sees the cell before it sleeps, or is seen asleep.
         let awake = free.clone().any(|runner| !runner.is_asleep());
-        if !awake || self.is_worth_a_second(n_outside) {
+        // The runner that is awake may be held by a handler, which shows only at the next watch: a
+        // few cells that nobody fetches are a sign of it.
+        if !awake || n_outside >= OUTSIDE_MAX || self.is_worth_a_second(n_outside) {
             free.find(|runner| runner.wake());
         }
     }

@@ -1,6 +1,7 @@
 //! How many messages an agent may handle in a row: as many as take some 100 µs, so that an agent
 //! with endless mail and slow handlers holds up the others no longer than one with quick ones.
 
+use std::cell::Cell;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -12,6 +13,10 @@ const TURN_NS: u32 = 100_000;
 /// A handler that takes longer is not run on the stack of whoever asks: the asker may have better
 /// things to do, such as asking others.
 const QUICK_NS: u32 = 10_000;
+/// Sends are accounted for in lumps: each account costs some 20 ns.
+const SENDS_PER_ACCOUNT: u32 = 32;
+/// Of the 128 units of tokio's budget.
+const UNITS_PER_ACCOUNT: u32 = 8;
 /// See [`is_instant`].
 const INSTANT_NS: u32 = 500;
 /// An agent that runs on askers' stacks is measured every so many asks.
@@ -53,6 +58,29 @@ pub(crate) fn is_quick(header: &Header) -> bool {
 #[inline]
 pub(crate) fn is_instant(header: &Header) -> bool {
     (1..=INSTANT_NS).contains(&header.cost_ns.load(Ordering::Relaxed))
+}
+
+thread_local! {
+    // Sends of this thread since the last that was accounted for; of whom does not matter.
+    static SENDS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether so many sends were made on this thread that they are due.
+#[inline]
+pub(crate) fn is_send_to_account() -> bool {
+    let n = SENDS.get() + 1;
+    SENDS.set(n % SENDS_PER_ACCOUNT);
+    n == SENDS_PER_ACCOUNT
+}
+
+/// Spends tokio's budget for the sends so far: a task that does nothing but send lets others run
+/// after some 512 of them, 25 µs. A task of any other kind does so after 128 operations; a switch
+/// costs as much as ten sends.
+#[cold]
+pub(crate) async fn account_for_sends() {
+    for _ in 0..UNITS_PER_ACCOUNT {
+        tokio::task::coop::consume_budget().await;
+    }
 }
 
 /// Notes that a handler holds its thread.

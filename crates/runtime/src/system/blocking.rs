@@ -48,31 +48,46 @@ impl SystemRef {
     }
 }
 
-/// Reports handlers that hold their thread from one look to the next, lets others take over what
-/// waits behind them, and tells their supervisors to look (S33).
+/// Looks at the threads so often per interval after which a handler that holds one is reported.
+const LOOKS: u32 = 5;
+
+/// Lets others take over what waits behind a handler that holds its thread from one look to the
+/// next, and reports it, and tells its supervisor to look (S33), when it does so for `interval`.
 pub(super) async fn watch_threads(core: Weak<Core>, interval: Duration) {
-    let mut before: Vec<(usize, u64)> = Vec::new();
-    loop {
-        time::wait(interval).await;
+    let mut turns: Vec<((usize, u64), u32)> = Vec::new();
+    for look in 1_u32.. {
+        time::wait(interval / LOOKS).await;
         let Some(core) = core.upgrade() else { return };
         let system = SystemRef { core };
-        system.core.warm.cool();
-        let now: Vec<_> = system.seats().iter().filter_map(|seat| seat.current()).collect();
-        let stuck: Vec<_> = now.iter().copied().filter(|turn| before.contains(turn)).collect();
-        if !stuck.is_empty() {
-            let is_stuck = |cell: &CellRef| stuck.iter().any(|turn| turn.0 == cell.address());
-            for cell in system.core.names.select(is_stuck) {
-                let header = cell.header();
-                pace::note_blocked(header);
-                // The handler cannot: senders may wait beside room that it has made.
-                cell.admit_waiters();
-                if !header.is_protected() {
-                    header.mark_suspected();
-                    system.emit(|| EventKind::AgentBlocks { agent: header.id.clone() });
-                }
-            }
-            system.core.pool.relieve(&stuck);
+        if look.is_multiple_of(LOOKS) {
+            system.core.warm.cool();
         }
-        before = now;
+        let lasts = |turn| turns.iter().find(|seen| seen.0 == turn).map_or(0, |seen| seen.1 + 1);
+        let now = system.seats().into_iter().filter_map(|seat| seat.current());
+        turns = now.map(|turn| (turn, lasts(turn))).collect();
+        let lasting = |looks| move |seen: &&((usize, u64), u32)| seen.1 >= looks;
+        let held: Vec<_> = turns.iter().filter(lasting(1)).map(|seen| seen.0).collect();
+        system.core.pool.relieve(&held);
+        let stuck: Vec<_> = turns.iter().filter(lasting(LOOKS)).map(|seen| seen.0.0).collect();
+        if !stuck.is_empty() {
+            system.report_blocked(&stuck);
+            // It is reported again after another interval.
+            turns.iter_mut().filter(|seen| seen.1 >= LOOKS).for_each(|seen| seen.1 = 1);
+        }
+    }
+}
+
+impl SystemRef {
+    fn report_blocked(&self, addresses: &[usize]) {
+        for cell in self.core.names.select(|cell| addresses.contains(&cell.address())) {
+            let header = cell.header();
+            pace::note_blocked(header);
+            // The handler cannot: senders may wait beside room that it has made.
+            cell.admit_waiters();
+            if !header.is_protected() {
+                header.mark_suspected();
+                self.emit(|| EventKind::AgentBlocks { agent: header.id.clone() });
+            }
+        }
     }
 }

@@ -36,8 +36,8 @@ async fn an_agent_that_rests_gives_its_memory_back_and_takes_mail_again() {
         addr.ask(Msg::Done).await.unwrap();
         assert!(owns_memory(&addr));
         // Two looks: one that finds it at work since the last, one that does not.
-        for _ in 0..2 {
-            tokio::time::advance(Duration::from_millis(501)).await;
+        for _ in 0..15 {
+            tokio::time::advance(Duration::from_millis(101)).await;
             tokio::task::yield_now().await;
         }
         assert!(!owns_memory(&addr));
