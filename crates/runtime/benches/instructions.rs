@@ -144,7 +144,7 @@ async fn tell(system: &System, n: u64) {
 
 /// Passes a number on, one less each time.
 struct Link {
-    next: Option<Addr<Link>>,
+    next: Option<Addr<Self>>,
     done: Arc<Notify>,
 }
 

@@ -67,8 +67,10 @@ fn is_all(text: &str, is: impl Fn(char) -> bool) -> bool {
 
 /// The executable that cargo names in its messages, one JSON object a line.
 pub(super) fn executable(messages: &str) -> Option<PathBuf> {
-    let values = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    values.filter_map(|value| value["executable"].as_str().map(PathBuf::from)).last()
+    messages.lines().rev().find_map(|line| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        message["executable"].as_str().map(PathBuf::from)
+    })
 }
 
 #[cfg(test)]
