@@ -16,9 +16,35 @@ promises:
 sabotage *names:
     cargo xtask sabotage {{names}}
 
+# Counts the instructions of each hot path (needs valgrind); with --check says what has changed by more than 2 %.
+instructions *args:
+    cargo xtask instructions {{args}}
+
+# All that looks for rare bugs, some of it for long.
+soak rounds="20": (soak-seeds rounds) soak-ledger soak-asan soak-memcheck
+    ./check loom
+
 # The seeded tests again and again, each round with another seed.
-soak rounds="20":
+soak-seeds rounds="20":
     for seed in $(seq 1 {{rounds}}); do GGML_AGENT_SEED=$seed cargo test --workspace --profile sim || { echo "seed $seed fails"; exit 1; }; done
+
+# Ten million messages on real threads, with random kills; prints the books.
+soak-ledger messages="10000000":
+    GGML_AGENT_LEDGER_MESSAGES={{messages}} cargo test -p ggml-agent --profile sim --test it a_million -- --nocapture
+
+# The runtime's tests under AddressSanitizer, then the ledger with a look for leaks too.
+# Not for leaks in all of them: a test that drops its tokio runtime before its agents have ended leaves their cells
+# behind, which name each other through the registry. Documentation tests are not linked with the sanitizer.
+soak-asan:
+    RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address ASAN_OPTIONS=detect_leaks=0 cargo test -p ggml-agent --lib --test it --target x86_64-unknown-linux-gnu --target-dir target/asan
+    RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo test -p ggml-agent --test it --target x86_64-unknown-linux-gnu --target-dir target/asan a_million
+
+# A short ledger under valgrind, which also sees reads of memory that nobody wrote.
+# Data races are loom's business. ThreadSanitizer needs a std that is built with it (`-Zbuild-std`, thus nightly's
+# rust-src): with the ready one it does not see the mutexes and reports all that they guard. Valgrind's helgrind and
+# drd do not know atomics and report every lock-free queue.
+soak-memcheck messages="60000":
+    CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="valgrind --quiet --error-exitcode=9" GGML_AGENT_LEDGER_MESSAGES={{messages}} cargo test -p ggml-agent --profile sim --test it a_million
 
 # Random bytes for a decoder, for so many seconds (needs cargo-fuzz).
 fuzz target="envelope_decode" seconds="60":

@@ -31,6 +31,14 @@ pub enum Error {
         /// What it said on its error stream.
         stderr: String,
     },
+    /// A program is not on this machine.
+    #[error("{program} is missing: {how}")]
+    Missing {
+        /// Its name.
+        program: &'static str,
+        /// How to get it.
+        how: &'static str,
+    },
     /// A file does not have the form that this tool reads.
     #[error("{}: {why}", path.display())]
     Form {

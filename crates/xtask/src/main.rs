@@ -9,14 +9,18 @@
 use std::env;
 use std::error::Error as _;
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
-use ggml_agent_xtask::{Error, process, promises, sabotage, tidy};
+use ggml_agent_xtask::{Error, instructions, process, promises, sabotage, tidy};
 
 const HELP: &str = "\
-cargo xtask promises [--quiet]  lists each promise of docs/semantics.md with its tests
-cargo xtask tidy                checks what compiler and clippy cannot
-cargo xtask sabotage [NAME...]  plants each bug of sabotage.toml and says which tests catch it
+cargo xtask promises [--quiet]      lists each promise of docs/semantics.md with its tests
+cargo xtask tidy                    checks what compiler and clippy cannot
+cargo xtask sabotage [NAME...]      plants each bug of sabotage.toml and says which tests catch it
+cargo xtask instructions            counts the instructions of each hot path (needs valgrind) and
+                                    writes benches/instructions.md
+cargo xtask instructions --check    says which paths have changed by more than 2 % since then
 
 Exit codes: 0 all is well, 1 something was found, 2 the tool could not do its work.";
 
@@ -65,12 +69,19 @@ fn run(args: &[&str]) -> Result<bool, Error> {
                 &mut io::stdout().lock(),
             )
         }
+        ["instructions"] => count(&root, instructions::Mode::Write),
+        ["instructions", "--check"] => count(&root, instructions::Mode::Check),
         ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             Ok(true)
         }
         _ => Err(Error::Usage(format!("not a command of this tool\n\n{HELP}"))),
     }
+}
+
+fn count(root: &Path, mode: instructions::Mode) -> Result<bool, Error> {
+    let base = process::target_dir(root).join("instructions");
+    instructions::run(root, &base, mode, &mut io::stdout().lock())
 }
 
 fn promises(ledger: &promises::Ledger, quiet: bool) -> Result<bool, Error> {
