@@ -119,6 +119,11 @@ impl Pool {
         any
     }
 
+    /// Drops what was woken from outside: nobody will come for it.
+    fn forget_outside(&self) {
+        self.outside.take().for_each(drop);
+    }
+
     /// What another runner can spare.
     fn steal(&self, thief: &Local) -> Option<Runnable> {
         self.runners

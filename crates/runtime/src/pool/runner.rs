@@ -40,6 +40,13 @@ impl RunnerJob {
     }
 }
 
+impl Drop for RunnerJob {
+    fn drop(&mut self) {
+        // Its runtime goes. Cells that wait for a turn hold the system, and the system holds them.
+        self.pool.forget_outside();
+    }
+}
+
 impl Future for RunnerJob {
     type Output = ();
 

@@ -52,6 +52,12 @@ impl Warm {
         }
     }
 
+    /// Lets go of all: they hold the system, and this is a part of it.
+    pub(crate) fn forget(&self) {
+        let cells = std::mem::take(&mut *self.lock());
+        drop(cells);
+    }
+
     /// Takes the memory of those that have done nothing since the last call.
     pub(crate) fn cool(&self) {
         let n_cells = self.lock().len();

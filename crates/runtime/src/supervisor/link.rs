@@ -119,9 +119,21 @@ impl Link {
             state.set_running(slot, false);
             if state.n_running == 0 { state.waker.take() } else { None }
         };
+        self.let_go();
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// Forgets the children once none runs and nobody supervises them: they hold the link, and would
+    /// never be freed.
+    fn let_go(&self) {
+        let places = {
+            let mut state = self.state();
+            let is_over = state.headless && state.n_running == 0;
+            if is_over { std::mem::take(&mut state.places) } else { Sequence::default() }
+        };
+        drop(places);
     }
 
     /// Ends everything below: the supervisor's incarnation is over, however it came to it (S25).
@@ -142,7 +154,7 @@ impl Link {
                 std::iter::from_fn(|| next(&mut from)).take(BEHEADED_AT_ONCE).collect()
             };
             if some.is_empty() {
-                return;
+                return self.let_go();
             }
             for (is_running, cell) in some {
                 if is_running {

@@ -159,6 +159,7 @@ impl Deref for System {
 impl Drop for System {
     fn drop(&mut self) {
         self.kill_all();
+        self.core.warm.forget();
         self.core.pool.close();
         for solo in self.core.solos.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             if let Some(solo) = solo.upgrade() {

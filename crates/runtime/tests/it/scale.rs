@@ -298,6 +298,36 @@ fn m01_a_system_lives_on_a_current_thread_runtime() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn m10_what_a_system_that_is_gone_held_is_freed() {
+    let held = Arc::new(());
+    let spec = |id: &str| {
+        let held = held.clone();
+        ChildSpec::new(id, move || {
+            let _in_the_factory = &held;
+            Tiny { alive: Arc::default() }
+        })
+    };
+    let system = System::new();
+    let root = system.start(spec("root")).await.unwrap();
+    let below = Supervisor::new("below").child(spec("grandchild"));
+    let tree = Supervisor::new("tree").child(spec("child")).child(below);
+    let tree = system.supervise(tree).await.unwrap();
+    let crowd = system.supervise(Supervisor::dynamic("crowd")).await.unwrap();
+    crowd.start_child(spec("dynamic")).await.unwrap();
+    assert_eq!(Arc::strong_count(&held), 5);
+    drop(system);
+    root.ended().await;
+    tree.ended().await;
+    crowd.ended().await;
+    drop((root, tree, crowd));
+    // The runners end when they find nothing to do.
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(Arc::strong_count(&held), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn m10_dropping_a_system_ends_its_agents() {
     let system = System::new();
     let log = Log::default();
