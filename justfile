@@ -60,4 +60,4 @@ demo *args:
 
 # Measures this against other actor frameworks, side by side: benches/peers/README.md.
 bench-peers *args:
-    cargo run --release --manifest-path benches/peers/Cargo.toml -- {{args}}
+    cargo run --release --manifest-path benches/peers/Cargo.toml -- run {{args}}

@@ -61,6 +61,9 @@ impl<A: Agent> Addr<A> {
 
     /// Sends a message; with [`Overflow::Wait`] it waits for room, first come, first served.
     ///
+    /// Before it waits it may make room itself, by handling some of the mail in the agent's place, as
+    /// [`Addr::ask`] does.
+    ///
     /// # Errors
     /// [`SendError`] gives the message back; `Full` after the policy's deadline.
     ///
@@ -79,6 +82,11 @@ impl<A: Agent> Addr<A> {
     }
 
     /// Asks, and waits for the answer at most [`ASK_DEADLINE_DEFAULT`].
+    ///
+    /// If the agent is at rest and known to be quick, it handles the question on this stack, within
+    /// the first poll: a turn like any other, in order with all other mail. A handler that holds its
+    /// thread would then hold the asker as well; such agents belong on
+    /// [`Placement::Thread`](crate::Placement::Thread), where this is never done.
     ///
     /// # Errors
     /// [`AskError`] says why there is no answer; it never hangs (M6).
