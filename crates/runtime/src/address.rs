@@ -17,7 +17,7 @@ use crate::cell::header::control;
 use crate::cell::mailbox::{Lane, Mail, Overflow};
 use crate::cell::queue::Refused;
 use crate::error::{AskError, SendError};
-use crate::pool::{pace, seat};
+use crate::pool::{contention, pace, seat};
 use crate::reply::{Reply, Unanswered};
 use crate::time;
 
@@ -72,7 +72,7 @@ impl<A: Agent> Addr<A> {
     pub async fn send(&self, msg: A::Msg) -> Result<(), SendError<A::Msg>> {
         // A loop of sends may never have to wait: timers and others must have their turn all the same.
         if pace::is_send_to_account() {
-            pace::account_for_sends().await;
+            pace::account_for_sends(self.cell.header().system.pool()).await;
         }
         let sent = match push(&self.cell, Lane::User, Mail::new(msg)) {
             Err(SendError::Full(mail)) => wait_for_room(&self.cell, Lane::User, mail).await,
@@ -148,6 +148,10 @@ impl<A: Agent> Addr<A> {
     fn pose(&self, mail: Mail<A::Msg>) -> Result<bool, SendError<Mail<A::Msg>>> {
         if seat::is_fenced() {
             return Err(SendError::Fenced(mail));
+        }
+        let header = self.cell.header();
+        if pace::is_instant(header) && header.schedule.running().is_some() {
+            contention::give_way();
         }
         let wake = cell::admit(&self.cell, Lane::User, mail).map_err(refusal)?;
         Ok(self.cell.header().system.answer_here(self.cell.untyped(), wake))

@@ -233,7 +233,6 @@ impl<T> Queue<T> {
         turn: Turn,
     ) -> Result<Pushed, Refused<T>> {
         let mut spare: Option<Box<Block<T>>> = None;
-        let mut n_lost = 0_u32;
         // Acquire: whoever reads a position of a new lap must see the block installed before it.
         let mut tail = self.tail.load(Ordering::Acquire);
         loop {
@@ -286,10 +285,8 @@ impl<T> Queue<T> {
                     return Ok(Pushed { wake: tail & PARKED != 0 });
                 }
                 Err(_) => {
-                    // Others push from other cores: whoever keeps the line for a while gets more
-                    // done than all who take it from each other at every message.
-                    n_lost += 1;
-                    back_off(n_lost);
+                    #[cfg(not(loom))]
+                    crate::pool::contention::give_way();
                     tail = self.tail.load(Ordering::Acquire);
                 }
             }
@@ -564,15 +561,6 @@ impl<T> Queue<T> {
     pub(crate) fn is_used(&self) -> bool {
         !self.tail_block.load(Ordering::Relaxed).is_null()
     }
-}
-
-/// Waits a little longer after each lost race, up to 64 pauses (some 2 µs).
-#[cold]
-fn back_off(n_lost: u32) {
-    #[cfg(not(loom))]
-    (0..1_u32 << n_lost.min(6)).for_each(|_| pause());
-    #[cfg(loom)]
-    let _ = n_lost;
 }
 
 fn popped<T>(claimed: Result<Claimed<'_, T>, Nothing>) -> Popped<T> {

@@ -5,9 +5,11 @@
 //! the work that waits is worth the wake, which costs 10 to 40 µs across cores.
 //!
 //! Reading order: `local` (a runner's queue and what others see of it), `runner` (the loop), `pace`
-//! (how long a turn is), `guest` (asks that run on the asker's stack), `seat` (who runs what where),
-//! `warm` (memory of cells at rest), `solo` (agents with a driver of their own).
+//! (how long a turn is), `guest` (asks that run on the asker's stack), `contention` (threads that meet
+//! at one agent), `seat` (who runs what where), `warm` (memory of cells at rest), `solo` (agents with
+//! a driver of their own).
 
+pub(crate) mod contention;
 mod guest;
 mod local;
 pub(crate) mod pace;
@@ -20,7 +22,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use tokio::runtime::{Handle, Id};
+use tokio::runtime::{Handle, Id, RuntimeMetrics};
 
 use self::local::{Local, Runner};
 pub(crate) use self::runner::RunnerJob;
@@ -41,6 +43,7 @@ pub(crate) struct Pool {
     /// The seats of threads that run cells for those who ask.
     guests: Mutex<Vec<Weak<Seat>>>,
     runtime: Id,
+    metrics: RuntimeMetrics,
     closed: AtomicBool,
 }
 
@@ -55,6 +58,7 @@ impl Pool {
             n_outside: AtomicUsize::new(0),
             guests: Mutex::default(),
             runtime: handle.id(),
+            metrics: handle.metrics(),
             closed: AtomicBool::new(false),
         });
         let jobs = locals.into_iter().map(|local| RunnerJob::new(pool.clone(), local)).collect();
@@ -80,6 +84,16 @@ impl Pool {
             runner.stay_awake();
             runner.call();
         }
+    }
+
+    /// Whether another worker of the runtime is free: it minds the timers and takes what waits, and a
+    /// yield would only have it take us over to its core.
+    pub(crate) fn has_free_worker(&self) -> bool {
+        #[cfg(target_has_atomic = "64")]
+        let is_free = |worker| self.metrics.worker_park_unpark_count(worker) % 2 == 1;
+        #[cfg(not(target_has_atomic = "64"))]
+        let is_free = |_| false;
+        (0..self.metrics.num_workers()).any(is_free)
     }
 
     fn is_closed(&self) -> bool {

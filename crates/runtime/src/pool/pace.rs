@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::Pool;
 use crate::cell::dispatch::TURN_BUDGET;
 use crate::cell::header::Header;
 
@@ -74,11 +75,12 @@ pub(crate) fn is_send_to_account() -> bool {
 }
 
 /// Spends tokio's budget for the sends so far: a task that does nothing but send lets others run
-/// after some 512 of them, 25 µs. A task of any other kind does so after 128 operations; a switch
-/// costs as much as ten sends.
+/// after some 512 of them, 25 µs, or after 4,096 while another worker is free to run them. A task of
+/// any other kind does so after 128 operations; a switch costs as much as ten sends.
 #[cold]
-pub(crate) async fn account_for_sends() {
-    for _ in 0..UNITS_PER_ACCOUNT {
+pub(crate) async fn account_for_sends(pool: &Pool) {
+    let units = if pool.has_free_worker() { 1 } else { UNITS_PER_ACCOUNT };
+    for _ in 0..units {
         tokio::task::coop::consume_budget().await;
     }
 }

@@ -17,6 +17,9 @@ use crate::cell::dispatch::Runnable;
 /// How long a runner gives turns before it lets tokio's other jobs have the worker.
 // tokio looks at its timers every 61 polls when all workers are busy: 61 × 50 µs = 3 ms late at most.
 const SLICE: Duration = Duration::from_micros(50);
+/// As [`SLICE`], while another worker is free to do those jobs. What a handler has just woken waits
+/// for us all the same: tokio keeps it in a place of this worker that no other looks into.
+const SLICE_MAX: Duration = Duration::from_micros(250);
 /// Turns after which it does so in any case: where time is virtual, it does not pass by itself.
 const TURNS_MAX: u32 = 4_096;
 /// So many messages and turns after a look at the clock, the next turn is measured: two looks cost
@@ -85,7 +88,8 @@ impl Slice<'_> {
             let after = now();
             self.runner.note_cost(after - before);
             pace::note(cell.header(), after - before, n_messages);
-            if after - begin >= SLICE {
+            let spent = after - begin;
+            if spent >= SLICE_MAX || spent >= SLICE && !self.pool.has_free_worker() {
                 break;
             }
         }

@@ -382,6 +382,10 @@ impl SystemRef {
         }
     }
 
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.core.pool
+    }
+
     /// The cells that keep memory while they rest.
     pub(crate) fn warm(&self) -> &Warm {
         &self.core.warm
