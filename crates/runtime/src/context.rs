@@ -34,7 +34,13 @@ pub struct Context<A: Agent> {
     cell: TypedRef<A::Msg>,
     incarnation: u64,
     /// Boxed, since few need it and every agent has a context.
-    wish: Option<Box<Wish>>,
+    rare: Option<Box<Rare>>,
+}
+
+/// What an agent gets with its first job or wish.
+#[derive(Default)]
+struct Rare {
+    wish: Option<Wish>,
     jobs: Option<OwnJobs>,
 }
 
@@ -63,7 +69,11 @@ pub(crate) enum Step<'a, M> {
 
 impl<A: Agent> Context<A> {
     pub(crate) fn new(cell: TypedRef<A::Msg>, incarnation: u64) -> Self {
-        Self { cell, incarnation, wish: None, jobs: None }
+        Self { cell, incarnation, rare: None }
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
     }
 
     fn header(&self) -> &Header {
@@ -106,7 +116,7 @@ impl<A: Agent> Context<A> {
 
     /// From `on_start`: the agent does not want to run. Its spec is kept, and it is no error (S3).
     pub fn ignore(&mut self) {
-        self.wish = Some(Box::new(Wish::Ignore));
+        self.rare().wish = Some(Wish::Ignore);
     }
 
     /// Sends `message` to the agent itself after a delay, unless the incarnation ends first.
@@ -151,7 +161,7 @@ impl<A: Agent> Context<A> {
     pub fn spawn(&mut self, job: impl Future<Output = ()> + Send + 'static) -> Timer {
         let handle = self.header().system.runtime().clone();
         let header = self.cell.header();
-        let jobs = self.jobs.get_or_insert_with(|| {
+        let jobs = self.rare.get_or_insert_default().jobs.get_or_insert_with(|| {
             let jobs = Arc::<Jobs>::default();
             // The context ends them, unless its handler holds a thread and was fenced: then its
             // value may never be dropped, and they must end before the next start all the same.
@@ -267,12 +277,12 @@ impl<A: Agent> Context<A> {
     // The life's side.
 
     pub(crate) fn is_ignored(&self) -> bool {
-        self.wish.as_deref().is_some_and(|wish| matches!(wish, Wish::Ignore))
+        self.rare.as_ref().is_some_and(|rare| matches!(rare.wish, Some(Wish::Ignore)))
     }
 
     #[inline(always)]
     pub(crate) fn take_stop(&mut self) -> Option<ExitReason> {
-        match *self.wish.take()? {
+        match self.rare.as_mut()?.wish.take()? {
             Wish::Stop(reason) => Some(reason),
             // Said after `on_start`: there is nothing left to ignore.
             Wish::Ignore => None,
@@ -292,7 +302,7 @@ impl<A: Agent> Context<A> {
 
     /// Ends the incarnation after the current message, as `reason`.
     pub(crate) fn stop_as(&mut self, reason: ExitReason) {
-        self.wish = Some(Box::new(Wish::Stop(reason)));
+        self.rare().wish = Some(Wish::Stop(reason));
     }
 
     /// Returns if the incarnation is still the cell's own. A fenced one that comes back must neither

@@ -2,7 +2,6 @@
 //! that wait for room. (The third lane, for system messages, is the cell's control word.)
 
 use std::fmt;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -10,6 +9,7 @@ use std::time::Duration;
 use ggml_agent_core::limits;
 
 use super::answer::MailSide;
+use super::lazy::Lazy;
 use super::line::{Lanes, Line, Progress};
 use super::queue::{Claimed, Nothing, Parked, Popped, Pushed, Queue, Refused, Turn};
 
@@ -109,7 +109,7 @@ pub(crate) struct Mailbox<M> {
     user: Queue<Mail<M>>,
     /// None for the default.
     options: Option<Box<MailboxOptions>>,
-    rare: OnceLock<Box<Rare<M>>>,
+    rare: Lazy<Rare<M>>,
 }
 
 /// What a mailbox gets when it is used for the first time: most never do.
@@ -128,7 +128,7 @@ impl<M> Mailbox<M> {
             // Where senders evict, a bias would only be in their way.
             user: Queue::new(has_barrier && options.overflow != Overflow::DropOldest),
             options: (options != MailboxOptions::DEFAULT).then(|| Box::new(options)),
-            rare: OnceLock::new(),
+            rare: Lazy::new(),
         }
     }
 
@@ -145,7 +145,7 @@ impl<M> Mailbox<M> {
         let rare = self.rare.get_or_init(|| {
             // Closed until the mailbox's state is known, so that it accepts nothing after a close.
             let priority = Queue::closed_and_parked();
-            Box::new(Rare { priority, streak: AtomicUsize::new(0), line: Line::new() })
+            Rare { priority, streak: AtomicUsize::new(0), line: Line::new() }
         });
         self.align(rare);
         rare

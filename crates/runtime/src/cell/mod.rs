@@ -12,6 +12,7 @@ pub(crate) mod dispatch;
 pub(crate) mod handle;
 mod head;
 pub(crate) mod header;
+mod lazy;
 pub(crate) mod life;
 mod line;
 pub(crate) mod mailbox;
