@@ -25,7 +25,7 @@ impl Runnable {
     /// Lets the agent handle at most `budget` messages. If it has more to do, it dispatches itself
     /// again before this returns. Panics of the agent stay inside.
     pub fn run(self, budget: u32) {
-        self.0.run(budget);
+        self.give(budget);
     }
 
     /// The agent's name.

@@ -54,17 +54,6 @@ const IN_SERVICE: u8 = 0;
 const RETIRING: u8 = 1;
 const RETIRED: u8 = 2;
 
-/// Whom a cell tells about its incarnations: its supervisor. (Without one the system is told, which
-/// restarts nobody.)
-pub(crate) trait Owner: Send + Sync {
-    /// `on_start` returned.
-    fn started(&self, key: u64, incarnation: u64, start: Start);
-    /// The incarnation is over, and what it held has been released (M13).
-    fn exited(&self, key: u64, incarnation: u64, reason: ExitReason);
-    /// A handler suspended or blocks: look at this child at the next health check (S33).
-    fn suspect(&self, key: u64);
-}
-
 /// How a start ended, unless it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Start {

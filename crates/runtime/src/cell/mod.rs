@@ -32,7 +32,7 @@ use ggml_agent_core::{ExitReason, Report};
 
 use self::dispatch::Runnable;
 use self::handle::{Body, CellRef, TypedRef, Whole};
-use self::header::{Exit, Header, Owner, SpareLife, Start, control};
+use self::header::{Exit, Header, SpareLife, Start, control};
 use self::life::Ended;
 use self::mailbox::{Lane, Mail, Mailbox, Next, Overflow};
 use self::queue::Refused;

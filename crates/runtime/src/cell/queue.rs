@@ -285,8 +285,11 @@ impl<T> Queue<T> {
                     return Ok(Pushed { wake: tail & PARKED != 0 });
                 }
                 Err(_) => {
+                    // Not for a waiter: whoever admits it holds the line.
                     #[cfg(not(loom))]
-                    crate::pool::contention::give_way();
+                    if turn == Turn::Newcomer {
+                        crate::pool::contention::give_way();
+                    }
                     tail = self.tail.load(Ordering::Acquire);
                 }
             }

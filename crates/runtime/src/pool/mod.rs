@@ -45,6 +45,8 @@ pub(crate) struct Pool {
     runtime: Id,
     metrics: RuntimeMetrics,
     closed: AtomicBool,
+    /// Runners that are not gone.
+    n_running: AtomicUsize,
 }
 
 impl Pool {
@@ -60,6 +62,7 @@ impl Pool {
             runtime: handle.id(),
             metrics: handle.metrics(),
             closed: AtomicBool::new(false),
+            n_running: AtomicUsize::new(locals.len()),
         });
         let jobs = locals.into_iter().map(|local| RunnerJob::new(pool.clone(), local)).collect();
         (pool, jobs)
@@ -133,9 +136,12 @@ impl Pool {
         any
     }
 
-    /// Drops what was woken from outside: nobody will come for it.
-    fn forget_outside(&self) {
-        self.outside.take().for_each(drop);
+    /// A runner is gone. After the last nobody comes for the cells that were woken from outside: they
+    /// hold the system, which holds them.
+    fn runner_ends(&self) {
+        if self.n_running.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.outside.take().for_each(drop);
+        }
     }
 
     /// What another runner can spare.

@@ -45,8 +45,7 @@ impl RunnerJob {
 
 impl Drop for RunnerJob {
     fn drop(&mut self) {
-        // Its runtime goes. Cells that wait for a turn hold the system, and the system holds them.
-        self.pool.forget_outside();
+        self.pool.runner_ends();
     }
 }
 

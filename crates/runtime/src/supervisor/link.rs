@@ -15,7 +15,7 @@ use super::place::{Place, Slot};
 use crate::address::request_kill;
 use crate::cell;
 use crate::cell::handle::{CellRef, TypedRef};
-use crate::cell::header::{Owner, Start};
+use crate::cell::header::Start;
 use crate::cell::mailbox::{Lane, Mail};
 use crate::dead_letter::Reason;
 use crate::spec::Child;
@@ -250,10 +250,9 @@ impl Link {
         let Some(supervisor) = self.supervisor().clone() else { return false };
         cell::send(&supervisor, Lane::Priority, Mail { message, asker: None }).is_ok()
     }
-}
 
-impl Owner for Link {
-    fn started(&self, slot: Slot, incarnation: u64, start: Start) {
+    /// The `on_start` of a child returned.
+    pub(crate) fn started(&self, slot: Slot, incarnation: u64, start: Start) {
         let message = Msg::Started { slot, incarnation, start };
         match start {
             Start::Running => {
@@ -264,11 +263,13 @@ impl Owner for Link {
         }
     }
 
-    fn exited(&self, slot: Slot, incarnation: u64, reason: ExitReason) {
+    /// A child's incarnation is over, and what it held has been released (M13).
+    pub(crate) fn exited(&self, slot: Slot, incarnation: u64, reason: ExitReason) {
         self.ended(slot, Msg::Exited { slot, incarnation, reason });
     }
 
-    fn suspect(&self, slot: Slot) {
+    /// A handler suspended or blocks: look at this child at the next health check (S33).
+    pub(crate) fn suspect(&self, slot: Slot) {
         self.suspects.lock().unwrap_or_else(PoisonError::into_inner).push(slot);
     }
 }
