@@ -171,13 +171,8 @@ impl Names {
         }
     }
 
-    /// As [`Names::with_given`], with nothing given.
-    pub(crate) fn with<R>(&self, id: &AgentId, f: impl FnOnce(&Handle) -> R) -> Option<R> {
-        self.with_given(id, (), |handle, ()| f(handle)).ok()
-    }
-
     pub(crate) fn lookup(&self, id: &AgentId) -> Option<Handle> {
-        self.with(id, Handle::clone)
+        self.with_given(id, (), |handle, ()| handle.clone()).ok()
     }
 
     pub(crate) fn list(&self) -> Vec<Handle> {

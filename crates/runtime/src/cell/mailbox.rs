@@ -173,11 +173,25 @@ impl<M> Mailbox<M> {
     /// Appends a message to its lane, if there is room and nobody waits for some.
     #[inline(always)]
     pub(crate) fn push(&self, lane: Lane, mail: Mail<M>) -> Result<Pushed, Refused<Mail<M>>> {
-        let queue = match lane {
-            Lane::User => &self.user,
-            Lane::Priority => &self.rare().priority,
-        };
-        queue.push(mail, self.options().len_max, Turn::Newcomer)
+        match lane {
+            Lane::User => self.user.push(mail, self.options().len_max, Turn::Newcomer),
+            Lane::Priority => self.push_priority(mail),
+        }
+    }
+
+    #[cold]
+    fn push_priority(&self, mut mail: Mail<M>) -> Result<Pushed, Refused<Mail<M>>> {
+        let rare = self.rare();
+        loop {
+            match rare.priority.push(mail, self.options().len_max, Turn::Newcomer) {
+                // The lane is closed until whoever made it has looked whether the mailbox is open.
+                Err(Refused::Closed(back)) if !self.user.is_closed() => {
+                    mail = back;
+                    self.align(rare);
+                }
+                pushed => return pushed,
+            }
+        }
     }
 
     /// Takes the oldest message of a lane out, to make room.
@@ -340,3 +354,6 @@ impl<M> fmt::Debug for Mailbox<M> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

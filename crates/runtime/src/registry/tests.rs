@@ -217,7 +217,7 @@ fn work(names: &Names, own: &[Handle], shared: &[Handle], seed: u64, tags: &[Tag
             6 => names.leave(cell, tag),
             7 => drop(names.pick(tag)),
             _ => {
-                let found = names.with(cell.id(), |found| found.id() == cell.id());
+                let found = names.lookup(cell.id()).map(|found| found.id() == cell.id());
                 assert_ne!(found, Some(false));
             }
         }
