@@ -72,13 +72,24 @@ impl<A: Agent> Addr<A> {
     pub async fn send(&self, msg: A::Msg) -> Result<(), SendError<A::Msg>> {
         // A loop of sends may never have to wait: timers and others must have their turn all the same.
         if pace::is_send_to_account() {
-            pace::account_for_sends(self.cell.header().system.pool()).await;
+            self.account_for_sends().await;
+        }
+        if self.cell.header().lease.is_foreign() {
+            self.cell.header().lease.stand_back().await;
         }
         let sent = match push(&self.cell, Lane::User, Mail::new(msg)) {
             Err(SendError::Full(mail)) => wait_for_room(&self.cell, Lane::User, mail).await,
             other => other,
         };
         sent.map_err(|error| error.map(|mail| mail.message))
+    }
+
+    #[cold]
+    async fn account_for_sends(&self) {
+        if contention::has_met_at(self.cell.mailbox().address()) {
+            self.cell.header().lease.contest();
+        }
+        pace::account_for_sends(self.cell.header().system.pool()).await;
     }
 
     /// Asks, and waits for the answer at most [`ASK_DEADLINE_DEFAULT`].
@@ -109,6 +120,10 @@ impl<A: Agent> Addr<A> {
         deadline: Duration,
         question: impl FnOnce(Reply<T>) -> A::Msg,
     ) -> Result<T, AskError> {
+        let header = self.cell.header();
+        if header.lease.is_foreign() {
+            header.lease.stand_back().await;
+        }
         let (reply, mut answer, asker) = Reply::open();
         let mail = Mail { message: question(reply), asker: Some(asker) };
         let refused = match self.pose(mail) {
@@ -151,7 +166,7 @@ impl<A: Agent> Addr<A> {
         }
         let header = self.cell.header();
         if pace::is_instant(header) && header.schedule.running().is_some() {
-            contention::give_way();
+            header.lease.contest();
         }
         let wake = cell::admit(&self.cell, Lane::User, mail).map_err(refusal)?;
         Ok(self.cell.header().system.answer_here(self.cell.untyped(), wake))

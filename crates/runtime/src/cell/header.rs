@@ -17,6 +17,7 @@ use super::dispatch::Dispatch;
 use super::handle::Anchor;
 use super::life::Ended;
 use super::schedule::Schedule;
+use crate::pool::lease::Lease;
 use crate::pool::solo::Solo;
 use crate::supervisor::link::Link;
 use crate::sync::AtomicPtr;
@@ -121,6 +122,9 @@ pub(crate) struct Header {
     /// The next cell in the list of those that were woken from outside.
     pub(super) link: CellLink,
     pub(crate) system: SystemRef,
+    pub(crate) lease: Lease,
+    /// Running average of what a message costs, in nanoseconds; 0 before it was measured.
+    pub(crate) cost_ns: AtomicU32,
     extras: Option<Box<Extras>>,
     pub(crate) id: AgentId,
     /// Its supervisor's side; none when the system itself owns it.
@@ -145,8 +149,6 @@ pub(crate) struct Header {
     pub(crate) suspected: AtomicBool,
     /// Whether an incarnation may follow, or the owner gave it up.
     service: AtomicU8,
-    /// Running average of what a message costs, in nanoseconds; 0 before it was measured.
-    pub(crate) cost_ns: AtomicU32,
     /// It is among the cells of the pool whose memory is looked after.
     pub(crate) warm: AtomicBool,
 }
@@ -164,6 +166,8 @@ impl Header {
             anchor: Anchor::loose(),
             link: CellLink::new(std::ptr::null_mut()),
             system,
+            lease: Lease::new(),
+            cost_ns: AtomicU32::new(0),
             extras,
             id,
             owner,
@@ -179,7 +183,6 @@ impl Header {
             restarts,
             suspected: AtomicBool::new(false),
             service: AtomicU8::new(IN_SERVICE),
-            cost_ns: AtomicU32::new(0),
             warm: AtomicBool::new(false),
         }
     }

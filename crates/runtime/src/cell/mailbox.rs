@@ -280,6 +280,11 @@ impl<M> Mailbox<M> {
         }
     }
 
+    /// Of the lane for user messages.
+    pub(crate) fn address(&self) -> usize {
+        self.user.address()
+    }
+
     /// Whether it owns memory beyond its own.
     pub(crate) fn is_used(&self) -> bool {
         self.user.is_used() || self.rare.get().is_some_and(|rare| rare.priority.is_used())

@@ -288,12 +288,17 @@ impl<T> Queue<T> {
                     // Not for a waiter: whoever admits it holds the line.
                     #[cfg(not(loom))]
                     if turn == Turn::Newcomer {
-                        crate::pool::contention::give_way();
+                        crate::pool::contention::give_way(self.address());
                     }
                     tail = self.tail.load(Ordering::Acquire);
                 }
             }
         }
+    }
+
+    /// Tells one queue from another while both exist.
+    pub(crate) fn address(&self) -> usize {
+        ptr::from_ref(self).addr()
     }
 
     /// The tail to go on with when the position in `tail` is no slot or lies beyond the known

@@ -1,8 +1,9 @@
 //! What a thread does that meets another one at the same agent: it lets that one go on for a while.
 //!
 //! Threads of two cores that take an agent and its mail from each other at every message spend ten
-//! times as long with that as with the messages. Where they do so all the time, each lets the other
-//! have some hundred in a row; where they meet by chance, it is a matter of a microsecond.
+//! times as long with that as with the messages. A thread that meets another one by chance waits for
+//! a microsecond. Where they do so all the time, tasks take a [`Lease`](super::lease::Lease), and
+//! others, which have nothing to yield to, wait for longer.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -21,11 +22,13 @@ const PAUSES_MAX: u32 = 2_048;
 thread_local! {
     // When this thread met another one last, at whatever agent.
     static LAST: Cell<Option<Instant>> = const { Cell::new(None) };
+    // The queue where it did, until somebody asks.
+    static MET_AT: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Lets the other thread go on.
+/// Lets the other thread go on, which was met at the queue of this address.
 #[cold]
-pub(crate) fn give_way() {
+pub(crate) fn give_way(queue: usize) {
     let begin = now();
     let is_lately = LAST.get().is_some_and(|last| begin.duration_since(last) < LATELY);
     let wait = WAIT[usize::from(is_lately)];
@@ -36,4 +39,11 @@ pub(crate) fn give_way() {
         }
     }
     LAST.set(Some(now()));
+    MET_AT.set(queue);
+    super::pace::make_account_due();
+}
+
+/// Whether this thread has met another one at the queue of this address; told once.
+pub(crate) fn has_met_at(queue: usize) -> bool {
+    MET_AT.replace(0) == queue
 }

@@ -5,12 +5,13 @@
 //! the work that waits is worth the wake, which costs 10 to 40 µs across cores.
 //!
 //! Reading order: `local` (a runner's queue and what others see of it), `runner` (the loop), `pace`
-//! (how long a turn is), `guest` (asks that run on the asker's stack), `contention` (threads that meet
-//! at one agent), `seat` (who runs what where), `warm` (memory of cells at rest), `solo` (agents with
-//! a driver of their own).
+//! (how long a turn is), `guest` (asks that run on the asker's stack), `contention` and `lease`
+//! (threads that meet at one agent), `seat` (who runs what where), `warm` (memory of cells at rest),
+//! `solo` (agents with a driver of their own).
 
 pub(crate) mod contention;
 mod guest;
+pub(crate) mod lease;
 mod local;
 pub(crate) mod pace;
 mod runner;
@@ -19,19 +20,23 @@ pub(crate) mod solo;
 pub(crate) mod warm;
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::runtime::{Handle, Id, RuntimeMetrics};
+use tokio::time::Instant;
 
 use self::local::{Local, Runner};
-pub(crate) use self::runner::RunnerJob;
+pub(crate) use self::runner::{RunnerJob, unconstrained};
 use self::seat::Seat;
 use crate::cell::dispatch::{Dispatch, Runnable};
 use crate::cell::stack::Stack;
 
-/// Cells woken from outside that wait for a runner which is awake.
-const OUTSIDE_MAX: usize = 16;
+/// Every so many cells that wait outside, somebody looks how long they have waited.
+const CELLS_PER_LOOK: usize = 16;
+/// A runner that is awake has fetched them by then, unless a handler or a task holds its thread.
+const FETCHED_WITHIN: Duration = Duration::from_micros(250);
 
 /// See the module.
 pub(crate) struct Pool {
@@ -40,6 +45,9 @@ pub(crate) struct Pool {
     outside: Stack<Runnable>,
     /// About how many there are: a hint whether they are worth a second runner.
     n_outside: AtomicUsize,
+    /// About when they began to wait, in nanoseconds since the pool was made.
+    outside_since_ns: AtomicU64,
+    made_at: Instant,
     /// The seats of threads that run cells for those who ask.
     guests: Mutex<Vec<Weak<Seat>>>,
     runtime: Id,
@@ -58,6 +66,8 @@ impl Pool {
             runners: locals.iter().map(|local| local.runner.clone()).collect(),
             outside: Stack::new(),
             n_outside: AtomicUsize::new(0),
+            outside_since_ns: AtomicU64::new(0),
+            made_at: runner::now(),
             guests: Mutex::default(),
             runtime: handle.id(),
             metrics: handle.metrics(),
@@ -191,11 +201,22 @@ impl Pool {
         let mut free = self.runners.iter().filter(|runner| !runner.held.load(Ordering::Acquire));
         // A runner that looks awake here either sees the cell before it sleeps, or is seen asleep.
         let awake = free.clone().any(|runner| !runner.is_asleep());
-        // The runner that is awake may be held by a handler, which shows only at the next watch: a
-        // few cells that nobody fetches are a sign of it.
-        if !awake || n_outside >= OUTSIDE_MAX || self.is_worth_a_second(n_outside) {
+        if !awake || self.is_late(n_outside) || self.is_worth_a_second(n_outside) {
             free.find(|runner| runner.wake());
         }
+    }
+
+    /// Whether so many wait outside, for so long, that the runner which is awake seems to be held.
+    fn is_late(&self, n_outside: usize) -> bool {
+        if !n_outside.is_multiple_of(CELLS_PER_LOOK) {
+            return false;
+        }
+        let now = u64::try_from(self.made_at.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        if n_outside == CELLS_PER_LOOK {
+            self.outside_since_ns.store(now, Ordering::Relaxed);
+        }
+        let since = self.outside_since_ns.load(Ordering::Relaxed);
+        u128::from(now.saturating_sub(since)) > FETCHED_WITHIN.as_nanos()
     }
 
     /// So many cells wait outside that one runner would be late for the last of them.

@@ -66,6 +66,11 @@ thread_local! {
     static SENDS: Cell<u32> = const { Cell::new(0) };
 }
 
+/// Has the next send of this thread accounted for.
+pub(crate) fn make_account_due() {
+    SENDS.set(SENDS_PER_ACCOUNT - 1);
+}
+
 /// Whether so many sends were made on this thread that they are due.
 #[inline]
 pub(crate) fn is_send_to_account() -> bool {

@@ -1,12 +1,13 @@
 //! A runner as a future: gives turns until there is nothing to do, then sleeps.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use tokio::task::coop;
 use tokio::time::Instant;
 
 use super::local::{Local, Runner};
@@ -59,6 +60,33 @@ impl Future for RunnerJob {
     }
 }
 
+/// A runner whose turns do not count against tokio's budget: one cell that has spent it would suspend
+/// all others.
+///
+/// When it rests, what is left of the budget is spent: if a turn has woken a task, tokio then runs
+/// that task next, from its queue. It would else run it from the place beside the queue, and after
+/// three in a row from there (a sender, this runner, the sender) it wakes another worker for it:
+/// sender and runner would go on in parallel, on two cores, at every message.
+pub(crate) fn unconstrained(job: RunnerJob) -> impl Future<Output = ()> {
+    let mut job = coop::unconstrained(job);
+    poll_fn(move |cx| {
+        let polled = Pin::new(&mut job).poll(cx);
+        if polled.is_pending() {
+            spend_budget();
+        }
+        polled
+    })
+}
+
+fn spend_budget() {
+    let mut nobody = Context::from_waker(Waker::noop());
+    while coop::has_budget_remaining() {
+        if pin!(coop::consume_budget()).poll(&mut nobody).is_pending() {
+            return;
+        }
+    }
+}
+
 /// One poll of a runner.
 struct Slice<'a> {
     pool: &'a Pool,
@@ -69,13 +97,18 @@ impl Slice<'_> {
     fn run(&self, cx: &mut Context<'_>) -> Poll<()> {
         let begin = now();
         let mut until_look = 0;
-        let mut until_glance = TURNS_PER_GLANCE;
-        for _ in 0..TURNS_MAX {
-            until_glance -= 1;
-            let Some(cell) = self.next(until_glance == 0) else { return self.sleep(cx) };
-            if until_glance == 0 {
-                until_glance = TURNS_PER_GLANCE;
+        let mut n_postponed = 0;
+        let mut is_shared = false;
+        for turn in 1..=TURNS_MAX {
+            let Some(cell) = self.next(turn) else { return self.sleep(cx) };
+            if cell.header().lease.keeps_out() {
+                n_postponed += 1;
+                if self.postpone(cell) <= n_postponed {
+                    break;
+                }
+                continue;
             }
+            n_postponed = 0;
             if until_look > 0 {
                 let n_messages = self.give_turn(&cell);
                 until_look = u32::saturating_sub(until_look, n_messages + 1);
@@ -90,6 +123,11 @@ impl Slice<'_> {
             let spent = after - begin;
             if spent >= SLICE_MAX || spent >= SLICE && !self.pool.has_free_worker() {
                 break;
+            }
+            // However few wait at any time: there is no end to them.
+            if !is_shared && spent >= SLICE && self.runner.is_dear() && self.runner.has_work() {
+                is_shared = true;
+                self.pool.wake_one();
             }
         }
         if seat::with_place(|place| place.local.as_ref().is_some_and(Local::is_overloaded))
@@ -117,19 +155,30 @@ impl Slice<'_> {
 
     /// The next cell: one's own (now and then with those from outside), else what others can spare.
     #[inline]
-    fn next(&self, glance: bool) -> Option<Runnable> {
+    fn next(&self, turn: u32) -> Option<Runnable> {
         seat::with_place(|place| {
             let local = place.local.as_ref().expect("invariant: a runner's place has its queue");
-            if glance {
+            if turn.is_multiple_of(TURNS_PER_GLANCE) {
                 self.pool.take_from_outside(local);
             }
-            local.pop().or_else(|| {
+            local.pop(turn).or_else(|| {
                 if self.pool.take_from_outside(local) {
-                    local.pop()
+                    local.pop(turn)
                 } else {
                     self.pool.steal(local)
                 }
             })
+        })
+        .expect("invariant: a runner is seated while it runs")
+    }
+
+    /// Puts a cell that another thread has a lease of behind all others; how many there are.
+    #[cold]
+    fn postpone(&self, cell: Runnable) -> usize {
+        seat::with_place(|place| {
+            let local = place.local.as_ref().expect("invariant: a runner's place has its queue");
+            local.postpone(cell);
+            local.len()
         })
         .expect("invariant: a runner is seated while it runs")
     }
@@ -150,3 +199,6 @@ impl Slice<'_> {
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

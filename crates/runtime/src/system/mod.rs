@@ -33,7 +33,7 @@ use crate::jobs::Jobs;
 use crate::observe::{CustomEvent, EventKind, Events, Observer};
 use crate::pool::solo::Solo;
 use crate::pool::warm::Warm;
-use crate::pool::{Pool, pace};
+use crate::pool::{self, Pool, pace};
 use crate::registry::{Names, RegistryChanges};
 use crate::root;
 use crate::spec::ChildSpec;
@@ -113,8 +113,7 @@ impl System {
             has_barrier: barrier::register(),
         });
         for job in jobs {
-            // tokio's budget would suspend every cell of a runner once one of them had spent it.
-            core.jobs.spawn(&runtime, tokio::task::unconstrained(job));
+            core.jobs.spawn(&runtime, pool::unconstrained(job));
         }
         let watched = Arc::downgrade(&core);
         core.jobs.spawn(&runtime, blocking::watch_threads(watched, options.watch_interval));

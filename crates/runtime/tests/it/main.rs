@@ -18,3 +18,4 @@ mod registry;
 mod scale;
 mod stage;
 mod supervision;
+mod trees;
