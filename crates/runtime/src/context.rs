@@ -431,7 +431,7 @@ impl<A: Agent> Context<A> {
     #[cold]
     fn skip(&self, message: &A::Msg) {
         let header = self.header();
-        header.note_dead();
+        header.note_dead(1);
         header.system.dead_letter(DeadLetter::of(&header.id, message, Reason::AskerLeft));
     }
 

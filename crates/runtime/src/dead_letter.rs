@@ -10,6 +10,7 @@ use ggml_agent_core::envelope::Envelope;
 use ggml_agent_core::{AgentId, limits};
 
 use crate::error::SendError;
+use crate::system::SystemRef;
 
 /// Why a message became a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,6 +105,41 @@ impl DeadLetter {
     }
 }
 
+/// Dead letters that an agent's end makes of its mail, one after the other. Those that are neither
+/// kept nor watched are only counted, and all are recorded at once.
+pub(crate) struct Burial<'a> {
+    system: &'a SystemRef,
+    reason: Reason,
+    n: u64,
+    kept: Vec<Arc<DeadLetter>>,
+}
+
+impl<'a> Burial<'a> {
+    pub(crate) fn new(system: &'a SystemRef, reason: Reason) -> Self {
+        Self { system, reason, n: 0, kept: Vec::new() }
+    }
+
+    /// Adds one, which some `n_after` are to follow.
+    pub(crate) fn add(&mut self, n_after: usize, make: impl FnOnce() -> DeadLetter) {
+        if !self.system.pass_dead_letter() {
+            return self.system.dead_letter(make());
+        }
+        self.n += 1;
+        if n_after < limits::DEAD_LETTERS_KEPT_MAX {
+            self.kept.push(Arc::new(make()));
+        }
+    }
+}
+
+impl Drop for Burial<'_> {
+    fn drop(&mut self) {
+        if self.n > 0 {
+            let kept = std::mem::take(&mut self.kept);
+            self.system.record_dead_letters(self.reason, self.n, kept);
+        }
+    }
+}
+
 /// The dead letters of a system.
 #[derive(Debug, Default)]
 pub(crate) struct DeadLetters {
@@ -117,13 +153,21 @@ struct State {
 }
 
 impl DeadLetters {
-    pub(crate) fn record(&self, letter: Arc<DeadLetter>) {
+    /// Counts `n` for this reason, and keeps the last of them.
+    pub(crate) fn record(
+        &self,
+        reason: Reason,
+        n: u64,
+        last: impl IntoIterator<Item = Arc<DeadLetter>>,
+    ) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        *state.counts.entry(letter.reason).or_default() += 1;
-        if state.kept.len() == limits::DEAD_LETTERS_KEPT_MAX {
-            state.kept.pop_front();
+        *state.counts.entry(reason).or_default() += n;
+        for letter in last {
+            if state.kept.len() == limits::DEAD_LETTERS_KEPT_MAX {
+                state.kept.pop_front();
+            }
+            state.kept.push_back(letter);
         }
-        state.kept.push_back(letter);
     }
 
     pub(crate) fn counts(&self) -> BTreeMap<Reason, u64> {

@@ -110,6 +110,11 @@ impl Observer {
         self.events.wake();
     }
 
+    /// Numbers an event that nobody needs; false when somebody watches, and then it must be emitted.
+    pub(crate) fn pass(&self) -> bool {
+        self.events.pass()
+    }
+
     /// A watcher, and its relay if that must be run: see [`Source::watch`].
     pub(crate) fn watch(&self) -> (Events, Option<impl Future<Output = ()> + Send + use<>>) {
         let (watcher, relay) = self.events.watch();

@@ -14,6 +14,7 @@ use ggml_agent_core::registry::Tag;
 use ggml_agent_core::{AgentId, ExitReason};
 
 use super::dispatch::Dispatch;
+use super::ending::Ending;
 use super::handle::Anchor;
 use super::life::Ended;
 use super::schedule::Schedule;
@@ -47,6 +48,8 @@ pub(crate) mod control {
     pub(crate) const STARTED: u32 = 1 << 9;
     /// Somebody waits for the start of an agent without a supervisor.
     pub(crate) const AWAITED: u32 = 1 << 10;
+    /// The incarnation is over, and its mail is being buried.
+    pub(crate) const ENDING: u32 = 1 << 11;
     /// What a life has to heed before its next message.
     pub(crate) const REQUESTS: u32 = SHUTDOWN | MAIL | WATCH;
 }
@@ -91,6 +94,8 @@ pub(crate) struct Cold {
     pub(crate) failed_step: Option<(u64, u64)>,
     /// Where a life is when a fenced one still holds the cell's own place.
     pub(crate) spare: Option<SpareLife>,
+    /// An end that takes several turns.
+    pub(super) ending: Option<Box<Ending>>,
     /// Messages that `DropNewest` turned away: accepted, never queued.
     pub(crate) turned_away: u64,
     /// Mail of this cell that became dead letters.
@@ -215,9 +220,11 @@ impl Header {
         self.budget.store(budget, Ordering::Relaxed);
     }
 
-    /// Counts a dead letter.
-    pub(crate) fn note_dead(&self) {
-        self.with_cold(|cold| cold.dead += 1);
+    /// Counts dead letters.
+    pub(crate) fn note_dead(&self, n: usize) {
+        if n > 0 {
+            self.with_cold(|cold| cold.dead += n as u64);
+        }
     }
 
     // The control word.

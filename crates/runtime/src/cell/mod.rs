@@ -9,6 +9,7 @@
 pub(crate) mod answer;
 pub(crate) mod barrier;
 pub(crate) mod dispatch;
+mod ending;
 pub(crate) mod handle;
 mod head;
 pub(crate) mod header;
@@ -32,9 +33,9 @@ use ggml_agent_core::{ExitReason, Report};
 
 use self::dispatch::Runnable;
 use self::handle::{Body, CellRef, TypedRef, Whole};
-use self::header::{Exit, Header, SpareLife, Start, control};
+use self::header::{Header, SpareLife, Start, control};
 use self::life::Ended;
-use self::mailbox::{Lane, Mail, Mailbox, Next, Overflow};
+use self::mailbox::{Lane, Mail, Mailbox, Overflow};
 use self::queue::Refused;
 use self::schedule::Turn;
 use self::slot::Slot;
@@ -43,7 +44,6 @@ use crate::agent::Agent;
 use crate::context::Context;
 use crate::dead_letter::{DeadLetter, Reason};
 use crate::error::SendError;
-use crate::observe::EventKind;
 use crate::root;
 
 /// What a cell does that depends on its agent's type. `this` is the cell itself, counted.
@@ -116,6 +116,9 @@ where
         if control & control::WATCH != 0 && header.steps() & 1 == 0 {
             header.wake_step_watchers();
         }
+        if control & control::ENDING != 0 {
+            return self.turn_of_ending(this, turn);
+        }
         if control & control::SPARE != 0 {
             return self.turn_in_spare(this, turn, control);
         }
@@ -133,8 +136,8 @@ where
             // A new epoch of our own: from here on nobody else reports this end.
             if let Some(mine) = header.schedule.fence(turn) {
                 self.drop_life();
-                self.finish(this, ended);
-                self.end_turn(this, mine, false);
+                let again = self.finish(this, ended);
+                self.end_turn(this, mine, again);
                 return;
             }
         } else if self.end_turn(this, turn, matches!(end, TurnEnd::Again)) {
@@ -172,14 +175,17 @@ where
             drop_quietly(|| drop(place));
             return;
         };
-        let again = matches!(end, TurnEnd::Again);
-        if let TurnEnd::Over(ended) = end {
-            header.lower(control::SPARE);
-            drop_quietly(|| drop(place));
-            self.finish(this, ended);
-        } else {
-            header.with_cold(|cold| cold.spare = place);
-        }
+        let again = match end {
+            TurnEnd::Over(ended) => {
+                header.lower(control::SPARE);
+                drop_quietly(|| drop(place));
+                self.finish(this, ended)
+            }
+            TurnEnd::Again | TurnEnd::Rest => {
+                header.with_cold(|cold| cold.spare = place);
+                matches!(end, TurnEnd::Again)
+            }
+        };
         self.end_turn(this, mine, again);
     }
 
@@ -261,70 +267,6 @@ where
             Err(panic) => TurnEnd::Over(Ended::By(ExitReason::Panic(panic_report(&*panic)))),
         }
     }
-
-    /// Releases what the incarnation held, in the order of M13, and tells the owner last.
-    fn finish(&self, this: &CellRef, ended: Ended) {
-        let header = self.header();
-        let incarnation = header.incarnation();
-        let is_ignored = matches!(ended, Ended::Ignored);
-        let (reason, started) = match ended {
-            Ended::Ignored => (ExitReason::Normal, false),
-            Ended::NotStarted(reason) => (reason, false),
-            Ended::By(reason) => {
-                let started = header.control() & control::STARTED != 0;
-                match reason {
-                    ExitReason::Panic(report) if !started => {
-                        (ExitReason::StartFailed(report), false)
-                    }
-                    reason => (reason, started),
-                }
-            }
-        };
-        header.end_incarnation();
-        let exit = Exit { incarnation, reason: reason.clone() };
-        let step = header.steps();
-        header.unprotect_all();
-        let requests =
-            header.lower(control::KILL | control::SHUTDOWN | control::STOP | control::DISCARD);
-        let hooks = header.with_cold(|cold| {
-            cold.last_exit = Some(exit.clone());
-            if step & 1 == 1 {
-                cold.failed_step = Some((incarnation, step));
-            }
-            std::mem::take(&mut cold.exit_hooks)
-        });
-        header.step_ends();
-        header.system.pause(this);
-        for hook in hooks {
-            hook(&exit);
-        }
-        if requests & control::DISCARD != 0 {
-            self.discard(Reason::Stopped);
-        }
-        header.wake_step_watchers();
-        if is_ignored {
-            // No failure and no life: only its owner needs to know (S3).
-            report_start(this, incarnation, Start::Ignored);
-            return;
-        }
-        header.system.emit(|| EventKind::AgentExited {
-            agent: header.id.clone(),
-            incarnation,
-            reason: reason.clone(),
-            started,
-        });
-        match &header.owner {
-            Some(owner) => owner.exited(header.key, incarnation, reason),
-            None => root::exited(this),
-        }
-    }
-
-    fn dead_letter(&self, mail: Mail<A::Msg>, reason: Reason) {
-        let header = self.header();
-        header.note_dead();
-        header.system.dead_letter(DeadLetter::of(&header.id, &mail.message, reason));
-        drop_quietly(|| drop(mail));
-    }
 }
 
 impl<A, Make, F> AnyCell for Cell<A, Make, F>
@@ -349,13 +291,17 @@ where
 
     fn fence(&self, this: &CellRef, turn: Turn) -> bool {
         let header = self.header();
+        if header.control() & control::ENDING != 0 {
+            // The life is over.
+            return false;
+        }
         let Some(mine) = header.schedule.fence(turn) else { return false };
         if header.control() & control::SPARE == 0 {
             self.slot.lose();
         }
         self.body.mailbox.revoke_bias();
-        self.finish(this, Ended::By(ExitReason::Killed));
-        self.end_turn(this, mine, false);
+        let again = self.finish(this, Ended::By(ExitReason::Killed));
+        self.end_turn(this, mine, again);
         true
     }
 
@@ -385,16 +331,7 @@ where
     }
 
     fn discard(&self, reason: Reason) {
-        use self::queue::Nothing;
-        // A message that is still being written belongs to a sender that will see it accepted; it
-        // is a matter of nanoseconds.
-        loop {
-            match self.body.mailbox.next(|| true).map(Next::take) {
-                Ok(mail) => self.dead_letter(mail, reason),
-                Err(Nothing::Writing) => std::hint::spin_loop(),
-                Err(Nothing::Empty | Nothing::Fenced) => return,
-            }
-        }
+        self.discard_all(reason);
     }
 
     fn queued(&self) -> usize {
@@ -459,7 +396,7 @@ fn overflow<M: Send + 'static>(
 ) -> Result<bool, Refused<Mail<M>>> {
     let header = cell.header();
     let dead_letter = |mail: Mail<M>, reason| {
-        header.note_dead();
+        header.note_dead(1);
         header.system.dead_letter(DeadLetter::of(&header.id, &mail.message, reason));
     };
     let mut mail = mail;

@@ -28,7 +28,7 @@ use tokio::runtime::{Handle, Id, RuntimeMetrics};
 use tokio::time::Instant;
 
 use self::local::{Local, Runner};
-pub(crate) use self::runner::{RunnerJob, unconstrained};
+pub(crate) use self::runner::RunnerJob;
 use self::seat::Seat;
 use crate::cell::dispatch::{Dispatch, Runnable};
 use crate::cell::stack::Stack;

@@ -66,6 +66,23 @@ thread_local! {
     static SENDS: Cell<u32> = const { Cell::new(0) };
 }
 
+thread_local! {
+    // See `ask_for_pause`.
+    static IS_PAUSE_DUE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Has the runner of this thread let tokio's jobs run after this turn: what goes on in the next one
+/// has time.
+pub(crate) fn ask_for_pause() {
+    IS_PAUSE_DUE.set(true);
+}
+
+/// Whether a pause was asked for since the last call.
+#[inline]
+pub(super) fn is_pause_due() -> bool {
+    IS_PAUSE_DUE.get() && IS_PAUSE_DUE.replace(false)
+}
+
 /// Has the next send of this thread accounted for.
 pub(crate) fn make_account_due() {
     SENDS.set(SENDS_PER_ACCOUNT - 1);

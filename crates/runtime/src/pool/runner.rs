@@ -56,28 +56,22 @@ impl Future for RunnerJob {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Self { pool, runner, place } = self.get_mut();
         let slice = Slice { pool, runner };
-        seat::sit(place, || slice.run(cx))
-    }
-}
-
-/// A runner whose turns do not count against tokio's budget: one cell that has spent it would suspend
-/// all others.
-///
-/// When it rests, what is left of the budget is spent: if a turn has woken a task, tokio then runs
-/// that task next, from its queue. It would else run it from the place beside the queue, and after
-/// three in a row from there (a sender, this runner, the sender) it wakes another worker for it:
-/// sender and runner would go on in parallel, on two cores, at every message.
-pub(crate) fn unconstrained(job: RunnerJob) -> impl Future<Output = ()> {
-    let mut job = coop::unconstrained(job);
-    poll_fn(move |cx| {
-        let polled = Pin::new(&mut job).poll(cx);
-        if polled.is_pending() {
+        // tokio's budget would suspend every cell of a runner once one of them had spent it.
+        let mut turns = coop::unconstrained(poll_fn(|cx| seat::sit(place, || slice.run(cx))));
+        let polled = Pin::new(&mut turns).poll(cx);
+        if runner.is_asleep() {
             spend_budget();
         }
         polled
-    })
+    }
 }
 
+/// Spends what is left of tokio's budget for this poll, when the runner rests.
+///
+/// If a turn has woken a task, tokio then runs that task next, from its queue. It would else run it
+/// from the place beside the queue, and after three in a row from there (a sender, this runner, the
+/// sender) it wakes another worker for it: sender and runner would go on in parallel, on two cores, at
+/// every message.
 fn spend_budget() {
     let mut nobody = Context::from_waker(Waker::noop());
     while coop::has_budget_remaining() {
@@ -112,6 +106,9 @@ impl Slice<'_> {
             if until_look > 0 {
                 let n_messages = self.give_turn(&cell);
                 until_look = u32::saturating_sub(until_look, n_messages + 1);
+                if pace::is_pause_due() {
+                    break;
+                }
                 continue;
             }
             until_look = UNTIL_LOOK;
@@ -121,7 +118,10 @@ impl Slice<'_> {
             self.runner.note_cost(after - before);
             pace::note(cell.header(), after - before, n_messages);
             let spent = after - begin;
-            if spent >= SLICE_MAX || spent >= SLICE && !self.pool.has_free_worker() {
+            if pace::is_pause_due()
+                || spent >= SLICE_MAX
+                || spent >= SLICE && !self.pool.has_free_worker()
+            {
                 break;
             }
             // However few wait at any time: there is no end to them.

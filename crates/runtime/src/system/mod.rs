@@ -33,7 +33,7 @@ use crate::jobs::Jobs;
 use crate::observe::{CustomEvent, EventKind, Events, Observer};
 use crate::pool::solo::Solo;
 use crate::pool::warm::Warm;
-use crate::pool::{self, Pool, pace};
+use crate::pool::{Pool, pace};
 use crate::registry::{Names, RegistryChanges};
 use crate::root;
 use crate::spec::ChildSpec;
@@ -113,7 +113,7 @@ impl System {
             has_barrier: barrier::register(),
         });
         for job in jobs {
-            core.jobs.spawn(&runtime, pool::unconstrained(job));
+            core.jobs.spawn(&runtime, job);
         }
         let watched = Arc::downgrade(&core);
         core.jobs.spawn(&runtime, blocking::watch_threads(watched, options.watch_interval));
@@ -432,8 +432,18 @@ impl SystemRef {
 
     pub(crate) fn dead_letter(&self, letter: DeadLetter) {
         let letter = Arc::new(letter);
-        self.core.dead.record(letter.clone());
+        self.core.dead.record(letter.reason, 1, [letter.clone()]);
         self.emit(|| EventKind::DeadLetter(letter));
+    }
+
+    /// Counts the event of a dead letter that is recorded with others; false when somebody watches.
+    pub(crate) fn pass_dead_letter(&self) -> bool {
+        self.core.events.pass()
+    }
+
+    /// Records dead letters whose events have been passed: `n` of them, and those worth keeping.
+    pub(crate) fn record_dead_letters(&self, reason: Reason, n: u64, last: Vec<Arc<DeadLetter>>) {
+        self.core.dead.record(reason, n, last);
     }
 
     pub(crate) fn note_solo(&self, solo: &Arc<Solo>) {
