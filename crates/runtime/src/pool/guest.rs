@@ -6,6 +6,7 @@ use std::cell::Cell;
 use std::sync::{Arc, PoisonError, Weak};
 
 use tokio::runtime::Handle;
+use tokio::task;
 
 use super::Pool;
 use super::seat::{self, InnerTurn, Place, Unseated};
@@ -26,7 +27,9 @@ thread_local! {
 
 struct Guest {
     pool: Weak<Pool>,
-    place: Option<Place>,
+    place: Option<Box<Place>>,
+    /// The task that was polled here last, and runs on the pool's runtime.
+    task: Option<task::Id>,
 }
 
 impl Pool {
@@ -78,11 +81,7 @@ impl Pool {
             Ok(Some(_turn)) => cell.run_here(budget),
             // The thread of another driver, or too many turns on its stack.
             Ok(None) => false,
-            // Elsewhere timers and jobs of the handler would go to another runtime, or to none.
-            Err(Unseated) => {
-                Handle::try_current().is_ok_and(|handle| handle.id() == self.runtime)
-                    && self.run_as_guest(cell, budget)
-            }
+            Err(Unseated) => self.run_as_guest(cell, budget),
         }
     }
 
@@ -90,12 +89,28 @@ impl Pool {
         let known =
             GUEST.take().filter(|guest| std::ptr::eq(guest.pool.as_ptr(), &raw const **self));
         let mut guest = known.unwrap_or_else(|| self.welcome());
-        let ran = seat::sit(&mut guest.place, || {
-            let turn = InnerTurn::begin(self.address(), cell.address());
-            matches!(turn, Ok(Some(_))) && cell.run_here(budget)
-        });
+        let ran = self.is_at_home(&mut guest)
+            && seat::sit(&mut guest.place, || {
+                let turn = InnerTurn::begin(self.address(), cell.address());
+                matches!(turn, Ok(Some(_))) && cell.run_here(budget)
+            });
         GUEST.set(Some(guest));
         ran
+    }
+
+    /// Whether this thread works for the pool's runtime: elsewhere timers and jobs of the handler
+    /// would go to another runtime, or to none.
+    ///
+    /// A task stays on its runtime, and its number is nobody else's: this saves a look at the runtime,
+    /// which counts a reference that all workers share.
+    fn is_at_home(&self, guest: &mut Guest) -> bool {
+        let task = task::try_id();
+        if task.is_some() && task == guest.task {
+            return true;
+        }
+        let is_home = Handle::try_current().is_ok_and(|handle| handle.id() == self.runtime);
+        guest.task = task.filter(|_| is_home);
+        is_home
     }
 
     #[cold]
@@ -104,7 +119,7 @@ impl Pool {
         let mut guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner);
         guests.retain(|seat| seat.strong_count() != 0);
         guests.push(Arc::downgrade(&seat));
-        let place = Some(Place { seat, pool: self.address(), local: None });
-        Guest { pool: Arc::downgrade(self), place }
+        let place = Some(Box::new(Place { seat, pool: self.address(), local: None }));
+        Guest { pool: Arc::downgrade(self), place, task: None }
     }
 }

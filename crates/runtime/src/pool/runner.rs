@@ -33,13 +33,13 @@ const TURNS_PER_GLANCE: u32 = 8;
 pub(crate) struct RunnerJob {
     pool: Arc<Pool>,
     runner: Arc<Runner>,
-    place: Option<Place>,
+    place: Option<Box<Place>>,
 }
 
 impl RunnerJob {
     pub(super) fn new(pool: Arc<Pool>, local: Local) -> Self {
         let runner = local.runner.clone();
-        let place = Place { seat: runner.seat.clone(), pool: pool.address(), local: Some(local) };
+        let place = Box::new(Place { seat: runner.seat.clone(), pool: pool.address(), local: Some(local) });
         Self { pool, runner, place: Some(place) }
     }
 }

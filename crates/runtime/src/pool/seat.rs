@@ -137,7 +137,7 @@ impl Drop for InnerTurn {
 /// The thread has no place.
 pub(crate) struct Unseated;
 
-/// The seat of the current thread, and what it runs cells for.
+/// The seat of the current thread, and what it runs cells for. Boxed: it changes hands at every turn.
 pub(crate) struct Place {
     pub(crate) seat: Arc<Seat>,
     /// The address of the pool, 0 for a driver with one cell.
@@ -149,14 +149,14 @@ pub(crate) struct Place {
 thread_local! {
     // Where this thread sits, set only while it runs cells: nothing of a system outlives a turn
     // here, and two systems on one thread see only their own.
-    static PLACE: RefCell<Option<Place>> = const { RefCell::new(None) };
+    static PLACE: RefCell<Option<Box<Place>>> = const { RefCell::new(None) };
 }
 
 /// Sits down for the time of `f`; `place` is empty meanwhile.
-pub(crate) fn sit<R>(place: &mut Option<Place>, f: impl FnOnce() -> R) -> R {
+pub(crate) fn sit<R>(place: &mut Option<Box<Place>>, f: impl FnOnce() -> R) -> R {
     struct Restore<'a> {
-        before: Option<Place>,
-        place: &'a mut Option<Place>,
+        before: Option<Box<Place>>,
+        place: &'a mut Option<Box<Place>>,
     }
     impl Drop for Restore<'_> {
         fn drop(&mut self) {
@@ -177,5 +177,5 @@ pub(crate) fn is_fenced() -> bool {
 /// Works with the place of this thread, if it has one.
 #[inline]
 pub(crate) fn with_place<R>(f: impl FnOnce(&Place) -> R) -> Option<R> {
-    PLACE.with(|place| place.borrow().as_ref().map(f))
+    PLACE.with(|place| place.borrow().as_deref().map(f))
 }

@@ -45,7 +45,7 @@ impl Solo {
             let state = self.lock();
             (state.seat.clone(), state.generation)
         };
-        let place = Some(Place { seat, pool: 0, local: None });
+        let place = Some(Box::new(Place { seat, pool: 0, local: None }));
         (self.host)(SoloJob { solo: self.clone(), place, generation });
     }
 
@@ -99,7 +99,7 @@ impl fmt::Debug for Solo {
 /// The future that runs the cell of a [`Solo`].
 pub(crate) struct SoloJob {
     solo: Arc<Solo>,
-    place: Option<Place>,
+    place: Option<Box<Place>>,
     generation: u64,
 }
 
