@@ -39,7 +39,8 @@ pub(crate) struct RunnerJob {
 impl RunnerJob {
     pub(super) fn new(pool: Arc<Pool>, local: Local) -> Self {
         let runner = local.runner.clone();
-        let place = Box::new(Place { seat: runner.seat.clone(), pool: pool.address(), local: Some(local) });
+        let place =
+            Box::new(Place { seat: runner.seat.clone(), pool: pool.address(), local: Some(local) });
         Self { pool, runner, place: Some(place) }
     }
 }

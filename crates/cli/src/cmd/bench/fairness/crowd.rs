@@ -14,11 +14,11 @@ use super::{DELAY_MAX, RATE, on_worker};
 /// What was seen since the last look.
 #[derive(Debug, Default)]
 pub(super) struct Taken {
-    /// Handled minus sent.
+    /// Handled minus due: a sender whose timer is late counts as well.
     pub(super) latencies: Histogram,
-    /// Sent minus planned.
-    pub(super) lateness: Histogram,
-    /// Agents of which some message was handled too long after it was planned.
+    /// Handled minus sent.
+    pub(super) passages: Histogram,
+    /// Agents of which some message was handled too long after it was due.
     pub(super) n_delayed: usize,
 }
 
@@ -26,15 +26,15 @@ struct Member {
     /// When its first message is due, so that they do not all come at once.
     phase: Duration,
     latencies: Histogram,
-    lateness: Histogram,
+    passages: Histogram,
     longest: Duration,
 }
 
 /// What a member has seen.
 struct Seen {
     latencies: Histogram,
-    lateness: Histogram,
-    /// From planned to handled.
+    passages: Histogram,
+    /// From due to handled.
     longest: Duration,
 }
 
@@ -70,13 +70,14 @@ impl Agent for Member {
         match msg {
             Msg::Tick { due_at, sent_at } => {
                 let now = clock::now();
-                self.latencies.record(clock::ns(now - sent_at));
-                self.lateness.record(clock::ns(sent_at.saturating_duration_since(due_at)));
-                self.longest = self.longest.max(now.saturating_duration_since(due_at));
+                let latency = now.saturating_duration_since(due_at);
+                self.latencies.record(clock::ns(latency));
+                self.passages.record(clock::ns(now - sent_at));
+                self.longest = self.longest.max(latency);
             }
             Msg::Take(reply) => reply.send(Seen {
                 latencies: std::mem::take(&mut self.latencies),
-                lateness: std::mem::take(&mut self.lateness),
+                passages: std::mem::take(&mut self.passages),
                 longest: std::mem::take(&mut self.longest),
             }),
         }
@@ -101,7 +102,7 @@ impl Crowd {
                 ChildSpec::new(format!("bench-{i}"), move || Member {
                     phase,
                     latencies: Histogram::default(),
-                    lateness: Histogram::default(),
+                    passages: Histogram::default(),
                     longest: Duration::ZERO,
                 })
             });
@@ -119,7 +120,7 @@ impl Crowd {
             for member in members {
                 let seen = member.ask(Msg::Take).await?;
                 taken.latencies.merge(&seen.latencies);
-                taken.lateness.merge(&seen.lateness);
+                taken.passages.merge(&seen.passages);
                 taken.n_delayed += usize::from(seen.longest > DELAY_MAX);
             }
             Ok(taken)
