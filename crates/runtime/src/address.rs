@@ -125,8 +125,7 @@ impl<A: Agent> Addr<A> {
             header.lease.stand_back().await;
         }
         let (reply, mut answer, asker) = Reply::open();
-        let mail = Mail { message: question(reply), asker: Some(asker) };
-        let refused = match self.pose(mail) {
+        let refused = match self.pose(Some(Mail { message: question(reply), asker: Some(asker) })) {
             Ok(soon) => {
                 if soon {
                     answer.linger();
@@ -160,16 +159,20 @@ impl<A: Agent> Addr<A> {
 
     /// Queues a question; an agent at rest may handle it here and now. True when it is being answered
     /// by another thread.
-    fn pose(&self, mail: Mail<A::Msg>) -> Result<bool, SendError<Mail<A::Msg>>> {
-        if seat::is_fenced() {
-            return Err(SendError::Fenced(mail));
-        }
+    fn pose(&self, mut mail: Option<Mail<A::Msg>>) -> Result<bool, SendError<Mail<A::Msg>>> {
         let header = self.cell.header();
         if pace::is_instant(header) && header.schedule.running().is_some() {
             header.lease.contest();
         }
+        if !seat::is_fenced() {
+            header.system.offer_here(&self.cell, &mut mail);
+        }
+        let Some(mail) = mail else { return Ok(false) };
+        if seat::is_fenced() {
+            return Err(SendError::Fenced(mail));
+        }
         let wake = cell::admit(&self.cell, Lane::User, mail).map_err(refusal)?;
-        Ok(self.cell.header().system.answer_here(self.cell.untyped(), wake))
+        Ok(header.system.answer_here(self.cell.untyped(), wake))
     }
 
     /// Lets it handle what is queued, then end (M10). New messages are refused from now on.
@@ -410,7 +413,7 @@ fn ledger(cell: &CellRef) -> Ledger {
     let (dead, turned_away) =
         header.if_cold(|cold| (cold.dead, cold.turned_away)).unwrap_or_default();
     Ledger {
-        accepted: pushed + turned_away,
+        accepted: pushed + turned_away + header.offers(),
         handled: header.steps().div_ceil(2),
         dead,
         queued: pushed - popped,

@@ -18,6 +18,7 @@ use crate::cell;
 use crate::cell::handle::TypedRef;
 use crate::cell::header::{Header, Start, control};
 use crate::cell::mailbox::{Lane, Mail, Next};
+use crate::cell::offer::Offer;
 use crate::cell::queue::Nothing;
 use crate::dead_letter::{DeadLetter, Reason};
 use crate::error::SendError;
@@ -64,6 +65,8 @@ impl Drop for OwnJobs {
 /// What comes next in a life.
 pub(crate) enum Step<'a, M> {
     Mail(Next<'a, M>),
+    /// As `Mail`, without the queue.
+    Offer(Offer<M>),
     Stop(ExitReason),
 }
 
@@ -386,6 +389,13 @@ impl<A: Agent> Context<A> {
             if !header.spend() {
                 header.raise(control::AGAIN);
                 return Poll::Pending;
+            }
+            // The queue was empty when the offer was made.
+            if let Some(offer) = Offer::find(&self.cell)
+                && header.is_live(self.incarnation)
+            {
+                header.note_offer();
+                return Poll::Ready(Step::Offer(offer));
             }
             match self.find() {
                 Ok(next) => return Poll::Ready(Step::Mail(next)),

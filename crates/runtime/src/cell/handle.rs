@@ -19,7 +19,8 @@ use ggml_agent_core::envelope::Envelope;
 use super::AnyCell;
 use super::dispatch::Runnable;
 use super::header::Header;
-use super::mailbox::Mailbox;
+use super::mailbox::{Mail, Mailbox};
+use super::offer;
 use super::schedule::Turn;
 use super::stack::Member;
 use crate::dead_letter::Reason;
@@ -106,6 +107,20 @@ impl<M> TypedRef<M> {
 
     pub(crate) fn untyped(&self) -> &CellRef {
         &self.cell
+    }
+
+    /// As [`CellRef::run_here`]; it handles `mail` if nothing is queued. `mail` is empty afterwards if
+    /// it was accepted.
+    #[inline]
+    pub(crate) fn run_here_with(&self, mail: &mut Option<Mail<M>>, budget: u32) -> bool {
+        let Some(turn) = self.header().schedule.claim() else { return false };
+        let run = || self.cell.any().run_claimed(&self.cell, turn, budget);
+        if self.mailbox().is_at_rest() {
+            offer::with(self, mail, run)
+        } else {
+            run()
+        }
+        true
     }
 }
 

@@ -143,6 +143,8 @@ pub(crate) struct Header {
     lives: AtomicU64,
     /// Handler steps begun and ended: odd within a step. Written by the life alone.
     steps: AtomicU64,
+    /// Messages handed to it without its queue. Written by the life alone.
+    offers: AtomicU64,
     /// Progress that a handler declared within a step.
     beats: AtomicU16,
     protected: AtomicU16,
@@ -182,6 +184,7 @@ impl Header {
             control: AtomicU32::new(0),
             lives: AtomicU64::new(0),
             steps: AtomicU64::new(0),
+            offers: AtomicU64::new(0),
             beats: AtomicU16::new(0),
             protected: AtomicU16::new(0),
             budget: AtomicU32::new(0),
@@ -225,6 +228,15 @@ impl Header {
         if n > 0 {
             self.with_cold(|cold| cold.dead += n as u64);
         }
+    }
+
+    /// Counts a message that was handed to it without its queue.
+    pub(crate) fn note_offer(&self) {
+        self.offers.store(self.offers() + 1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn offers(&self) -> u64 {
+        self.offers.load(Ordering::Relaxed)
     }
 
     // The control word.

@@ -80,6 +80,7 @@ pub(crate) fn live<A: Agent>(agent: A, mut ctx: Context<A>) -> impl Future<Outpu
 fn taken<M>(step: Step<'_, M>) -> Result<Mail<M>, ExitReason> {
     match step {
         Step::Mail(next) => Ok(next.take()),
+        Step::Offer(offer) => Ok(offer.take()),
         Step::Stop(reason) => Err(reason),
     }
 }

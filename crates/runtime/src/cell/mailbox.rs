@@ -245,6 +245,13 @@ impl<M> Mailbox<M> {
         }
     }
 
+    /// Whether it is open and empty, and the consumer has marked itself as asleep. For the holder of
+    /// the turn: a message that it hands over now comes before all that are queued later.
+    #[inline]
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.user.is_parked_open() && self.rare.get().is_none_or(|rare| !rare.priority.is_used())
+    }
+
     /// Marks the consumer as asleep in both lanes; false when there is mail.
     #[inline]
     pub(crate) fn park(&self) -> bool {

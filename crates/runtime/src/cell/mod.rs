@@ -17,6 +17,7 @@ mod lazy;
 pub(crate) mod life;
 mod line;
 pub(crate) mod mailbox;
+pub(crate) mod offer;
 pub(crate) mod queue;
 pub(crate) mod schedule;
 mod slot;

@@ -456,11 +456,21 @@ impl<T> Queue<T> {
         self.keep_spare(unsafe { Box::from_raw(block) });
     }
 
+    /// Whether the consumer sleeps, nothing is queued, and the next message would be.
+    #[inline]
+    pub(crate) fn is_parked_open(&self) -> bool {
+        self.tail.load(Ordering::Acquire) & FLAGS == PARKED
+    }
+
     /// Marks the consumer as sleeping if the queue is empty. For the one whose turn it is.
     ///
     /// A push after the exchange finds the flag; one before it makes the exchange fail.
     pub(crate) fn park(&self) -> Parked {
         let tail = self.tail.load(Ordering::Acquire);
+        if tail & PARKED != 0 {
+            // Nothing was pushed since.
+            return Parked::Asleep { waiters: tail & WAITERS != 0 };
+        }
         let head = self.head.position();
         let parked = count(tail / STEP) == count(head)
             && self

@@ -10,7 +10,8 @@ use tokio::task;
 
 use super::Pool;
 use super::seat::{self, InnerTurn, Place, Unseated};
-use crate::cell::handle::CellRef;
+use crate::cell::handle::{CellRef, TypedRef};
+use crate::cell::mailbox::Mail;
 use crate::pool::{pace, runner};
 
 /// Messages that a turn on the asker's stack may handle: the question, and what came in meanwhile.
@@ -33,13 +34,21 @@ struct Guest {
 }
 
 impl Pool {
+    /// Hands a question to a cell at rest that handles it on this stack, if that is safe and worth it:
+    /// without a queue, or a wake.
+    #[inline]
+    pub(crate) fn offer_here<M>(self: &Arc<Self>, cell: &TypedRef<M>, mail: &mut Option<Mail<M>>) {
+        let run = |budget| cell.run_here_with(mail, budget);
+        self.run_measured(cell.untyped(), ASK_BUDGET, run);
+    }
+
     /// Runs a cell that has just got a question on this stack, if it rests and that is safe and worth
     /// it; else asks for a turn. Nothing changes for the cell: it has its turn, once, and what it
     /// does not finish goes to the runners.
     /// `wake`: the cell sleeps, and the caller must wake it. False when another thread has its turn.
     #[inline]
     pub(crate) fn answer_here(self: &Arc<Self>, cell: &CellRef, wake: bool) -> bool {
-        let ran = self.run_measured(cell, ASK_BUDGET);
+        let ran = self.run_measured(cell, ASK_BUDGET, |budget| cell.run_here(budget));
         if wake && !ran {
             cell.wake();
         }
@@ -49,24 +58,30 @@ impl Pool {
     /// Lets a sender that found no room handle some of the mail before its own, in the receiver's
     /// place. False if it may not, or another thread does so already.
     pub(crate) fn make_room(self: &Arc<Self>, cell: &CellRef) -> bool {
-        self.run_measured(cell, pace::budget_of(cell.header(), SEND_BUDGET))
+        let budget = pace::budget_of(cell.header(), SEND_BUDGET);
+        self.run_measured(cell, budget, |budget| cell.run_here(budget))
     }
 
     /// Lets an agent start on this stack; false if it may not. It is not measured: starts are not
     /// what its handlers cost.
     pub(crate) fn start_here(self: &Arc<Self>, cell: &CellRef) -> bool {
-        self.run_seated(cell, ASK_BUDGET)
+        self.run_seated(cell, || cell.run_here(ASK_BUDGET))
     }
 
     #[inline]
-    fn run_measured(self: &Arc<Self>, cell: &CellRef, budget: u32) -> bool {
+    fn run_measured(
+        self: &Arc<Self>,
+        cell: &CellRef,
+        budget: u32,
+        run: impl FnOnce(u32) -> bool,
+    ) -> bool {
         let header = cell.header();
         if !pace::is_quick(header) {
             return false;
         }
         let look = (header.steps() / 2).is_multiple_of(pace::ASKS_PER_LOOK);
         let before = look.then(runner::now);
-        let ran = self.run_seated(cell, budget);
+        let ran = self.run_seated(cell, || run(budget));
         if let Some(before) = before
             && ran
         {
@@ -76,23 +91,23 @@ impl Pool {
     }
 
     /// False when this thread may not run it, or another one does.
-    fn run_seated(self: &Arc<Self>, cell: &CellRef, budget: u32) -> bool {
+    fn run_seated(self: &Arc<Self>, cell: &CellRef, run: impl FnOnce() -> bool) -> bool {
         match InnerTurn::begin(self.address(), cell.address()) {
-            Ok(Some(_turn)) => cell.run_here(budget),
+            Ok(Some(_turn)) => run(),
             // The thread of another driver, or too many turns on its stack.
             Ok(None) => false,
-            Err(Unseated) => self.run_as_guest(cell, budget),
+            Err(Unseated) => self.run_as_guest(cell, run),
         }
     }
 
-    fn run_as_guest(self: &Arc<Self>, cell: &CellRef, budget: u32) -> bool {
+    fn run_as_guest(self: &Arc<Self>, cell: &CellRef, run: impl FnOnce() -> bool) -> bool {
         let known =
             GUEST.take().filter(|guest| std::ptr::eq(guest.pool.as_ptr(), &raw const **self));
         let mut guest = known.unwrap_or_else(|| self.welcome());
         let ran = self.is_at_home(&mut guest)
             && seat::sit(&mut guest.place, || {
                 let turn = InnerTurn::begin(self.address(), cell.address());
-                matches!(turn, Ok(Some(_))) && cell.run_here(budget)
+                matches!(turn, Ok(Some(_))) && run()
             });
         GUEST.set(Some(guest));
         ran

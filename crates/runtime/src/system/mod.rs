@@ -24,8 +24,9 @@ use crate::address::{Addr, AnyAddr, request_kill, request_shutdown};
 use crate::agent::Agent;
 use crate::cell::barrier;
 use crate::cell::dispatch::Dispatch;
-use crate::cell::handle::CellRef;
+use crate::cell::handle::{CellRef, TypedRef};
 use crate::cell::header::control;
+use crate::cell::mailbox::Mail;
 use crate::dead_letter::{DeadLetter, DeadLetters, Reason};
 use crate::envelope_agent;
 use crate::error::{SendError, StartError};
@@ -392,6 +393,15 @@ impl SystemRef {
 
     pub(crate) fn has_barrier(&self) -> bool {
         self.core.has_barrier
+    }
+
+    /// Hands a question to a cell at rest that handles it on this stack. It is gone from `mail` if it
+    /// was accepted.
+    #[inline]
+    pub(crate) fn offer_here<M>(&self, cell: &TypedRef<M>, mail: &mut Option<Mail<M>>) {
+        if self.core.driver.is_none() && cell.header().solo().is_none() {
+            self.core.pool.offer_here(cell, mail);
+        }
     }
 
     /// Lets a cell that has got a question run on this stack, or asks for a turn.

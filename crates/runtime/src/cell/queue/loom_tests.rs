@@ -88,6 +88,22 @@ fn loom_push_against_park_wakes_or_is_seen() {
 }
 
 #[test]
+fn loom_push_against_a_consumer_that_parks_again_wakes_it() {
+    model(|| {
+        let queue = Arc::new(Queue::new(true));
+        assert_eq!(queue.park(), Parked::Asleep { waiters: false });
+        let other = queue.clone();
+        let producer = thread::spawn(move || push(&other, 1).wake);
+        // As after a message that came without the queue.
+        let was_parked = queue.is_parked_open();
+        let parked = queue.park();
+        assert!(producer.join().unwrap(), "whatever the consumer saw");
+        assert!(was_parked || parked == Parked::Mail);
+        assert_eq!(rest(&queue), [1]);
+    });
+}
+
+#[test]
 fn loom_two_pushes_to_a_parked_consumer_wake_it_once() {
     model(|| {
         let queue = Arc::new(Queue::new(true));

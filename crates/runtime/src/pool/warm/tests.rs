@@ -47,12 +47,25 @@ async fn an_agent_that_rests_gives_its_memory_back_and_takes_mail_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_agent_that_is_only_asked_owns_none() {
+    let system = System::new();
+    let addr = system.start(ChildSpec::new("sink", || Sink)).await.unwrap();
+    for n in 0..100 {
+        addr.ask(Msg::Done).await.unwrap();
+        assert!(!owns_memory(&addr), "after {n} questions");
+    }
+    assert!(addr.ledger().is_balanced());
+    assert_eq!(addr.ledger().accepted, 100);
+}
+
+#[tokio::test(start_paused = true)]
 async fn only_so_many_agents_keep_memory_at_rest() {
     let system = System::new();
     let n = super::CELLS_MAX + 100;
     let mut addrs = Vec::with_capacity(n);
     for n in 0..n {
         let addr = system.start(ChildSpec::new(format!("sink-{n}"), || Sink)).await.unwrap();
+        addr.send(Msg::Note).await.unwrap();
         addr.ask(Msg::Done).await.unwrap();
         addrs.push(addr);
     }
