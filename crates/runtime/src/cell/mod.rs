@@ -19,6 +19,7 @@ mod line;
 pub(crate) mod mailbox;
 pub(crate) mod offer;
 pub(crate) mod queue;
+mod room;
 pub(crate) mod schedule;
 mod slot;
 pub(crate) mod stack;
@@ -102,6 +103,7 @@ where
 {
     /// A cell at rest, in its one allocation.
     pub(crate) fn make(header: Header, mailbox: Mailbox<A::Msg>, make: Make) -> TypedRef<A::Msg> {
+        room::make(size_of::<Self>());
         TypedRef::new(Box::new(Self { body: Body { header, mailbox }, slot: Slot::new(make) }))
     }
 
