@@ -56,7 +56,7 @@ impl<A: Agent> Addr<A> {
     /// # Errors
     /// As [`Addr::tell`].
     pub fn tell_on(&self, lane: Lane, msg: A::Msg) -> Result<(), SendError<A::Msg>> {
-        push(&self.cell, lane, Mail::new(msg)).map_err(|error| error.map(|mail| mail.message))
+        push(&self.cell, lane, msg)
     }
 
     /// Sends a message; with [`Overflow::Wait`] it waits for room, first come, first served.
@@ -69,19 +69,31 @@ impl<A: Agent> Addr<A> {
     ///
     /// # Cancel safety
     /// Dropping the future drops a message that is still waiting for room; it was not accepted.
-    pub async fn send(&self, msg: A::Msg) -> Result<(), SendError<A::Msg>> {
-        // A loop of sends may never have to wait: timers and others must have their turn all the same.
-        if pace::is_send_to_account() {
-            self.account_for_sends().await;
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "that would keep the message twice, and move it once more"
+    )]
+    pub fn send(
+        &self,
+        msg: A::Msg,
+    ) -> impl Future<Output = Result<(), SendError<A::Msg>>> + Send + '_ {
+        async move {
+            // A loop of sends may never have to wait: timers and others must have their turn all the
+            // same.
+            if pace::is_send_to_account() {
+                self.account_for_sends().await;
+            }
+            if self.cell.header().lease.is_foreign() {
+                self.cell.header().lease.stand_back().await;
+            }
+            match push(&self.cell, Lane::User, msg) {
+                Err(SendError::Full(msg)) => {
+                    let sent = wait_for_room(&self.cell, Lane::User, Mail::new(msg)).await;
+                    sent.map_err(|error| error.map(|mail| mail.message))
+                }
+                sent => sent,
+            }
         }
-        if self.cell.header().lease.is_foreign() {
-            self.cell.header().lease.stand_back().await;
-        }
-        let sent = match push(&self.cell, Lane::User, Mail::new(msg)) {
-            Err(SendError::Full(mail)) => wait_for_room(&self.cell, Lane::User, mail).await,
-            other => other,
-        };
-        sent.map_err(|error| error.map(|mail| mail.message))
     }
 
     #[cold]
@@ -420,8 +432,18 @@ fn ledger(cell: &CellRef) -> Ledger {
     }
 }
 
-/// Admits mail without waiting.
+/// Admits a message without waiting.
 pub(crate) fn push<M: Send + 'static>(
+    cell: &TypedRef<M>,
+    lane: Lane,
+    message: M,
+) -> Result<(), SendError<M>> {
+    push_mail(cell, lane, Mail::new(message)).map_err(|error| error.map(|mail| mail.message))
+}
+
+// Inlined, so that a message goes from its sender's hands into its place in the queue.
+#[inline(always)]
+fn push_mail<M: Send + 'static>(
     cell: &TypedRef<M>,
     lane: Lane,
     mail: Mail<M>,
@@ -450,7 +472,7 @@ async fn wait_for_room<M: Send + 'static>(
     };
     // Not past those who wait already; they are in nobody's way while the agent is handled here.
     let mail = if cell.header().system.make_room(cell.untyped()) {
-        match push(cell, lane, mail) {
+        match push_mail(cell, lane, mail) {
             Err(SendError::Full(mail)) => mail,
             other => return other,
         }

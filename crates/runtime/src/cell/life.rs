@@ -5,7 +5,6 @@ use std::future::{Future, poll_fn};
 use ggml_agent_core::{ExitReason, Report};
 
 use super::drop_quietly;
-use super::mailbox::Mail;
 use crate::agent::Agent;
 use crate::context::{Context, Step};
 
@@ -54,11 +53,13 @@ pub(crate) fn live<A: Agent>(agent: A, mut ctx: Context<A>) -> impl Future<Outpu
                 break reason;
             }
             ctx.handled();
-            let mail = match poll_fn(|_| ctx.poll_next().map(taken)).await {
-                Ok(mail) => mail,
-                Err(reason) => break reason,
+            // Taken here, so that the message is moved from its place to the handler, and no detours.
+            let message = match poll_fn(|_| ctx.poll_next()).await {
+                Step::Mail(next) => ctx.open(next.take()),
+                Step::Offer(offer) => ctx.open(offer.take()),
+                Step::Stop(reason) => break reason,
             };
-            let Some(message) = ctx.open(mail) else { continue };
+            let Some(message) = message else { continue };
             let handled: Result<(), Report> =
                 agent.handle(message, &mut ctx).await.map_err(Into::into);
             if !ctx.is_live() {
@@ -72,15 +73,5 @@ pub(crate) fn live<A: Agent>(agent: A, mut ctx: Context<A>) -> impl Future<Outpu
         ctx.step_over();
         agent.on_stop(&reason, &mut ctx).await;
         Ended::By(reason)
-    }
-}
-
-/// Takes what was found, or says why the life ends.
-#[inline(always)]
-fn taken<M>(step: Step<'_, M>) -> Result<Mail<M>, ExitReason> {
-    match step {
-        Step::Mail(next) => Ok(next.take()),
-        Step::Offer(offer) => Ok(offer.take()),
-        Step::Stop(reason) => Err(reason),
     }
 }

@@ -71,6 +71,9 @@ pub enum Lane {
 }
 
 /// A message in a lane.
+// In this order: with the message second, a processor that has just copied the whole in pieces of 16
+// bytes must wait for two of them when the message is moved on.
+#[repr(C)]
 pub(crate) struct Mail<M> {
     pub(crate) message: M,
     /// The side of a pending ask that its queued message knows.

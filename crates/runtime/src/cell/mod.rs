@@ -312,8 +312,8 @@ where
         let lane = crate::envelope_agent::lane_of(&envelope);
         let message = A::from_envelope(envelope).map_err(SendError::NotUnderstood)?;
         let this = this.typed().expect("invariant: a cell has its own message type");
-        crate::address::push(this, lane, Mail { message, asker: None }).map_err(|error| {
-            error.map(|mail| match A::into_envelope(mail.message) {
+        crate::address::push(this, lane, message).map_err(|error| {
+            error.map(|message| match A::into_envelope(message) {
                 Ok(envelope) => envelope,
                 Err(_) => unreachable!("invariant: made from an envelope by from_envelope"),
             })
@@ -364,6 +364,7 @@ pub(crate) fn report_start(this: &CellRef, incarnation: u64, start: Start) {
 }
 
 /// Admits a message to a cell as its overflow policy says, and wakes the cell if it slept.
+#[inline(always)]
 pub(crate) fn send<M: Send + 'static>(
     cell: &TypedRef<M>,
     lane: Lane,

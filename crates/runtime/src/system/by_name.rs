@@ -32,8 +32,7 @@ pub(super) fn tell<M: Send + 'static>(
             cell.wake();
             Ok(())
         }
-        Told::Later(cell, message) => address::push(&cell, Lane::User, Mail::new(message))
-            .map_err(|error| error.map(|mail| mail.message)),
+        Told::Later(cell, message) => address::push(&cell, Lane::User, message),
     }
 }
 
