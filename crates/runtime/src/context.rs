@@ -15,9 +15,10 @@ use tokio::task::AbortHandle;
 use crate::address::Addr;
 use crate::agent::Agent;
 use crate::cell;
+use crate::cell::answer::MailSide;
 use crate::cell::handle::TypedRef;
 use crate::cell::header::{Header, Start, control};
-use crate::cell::mailbox::{Lane, Mail, Next};
+use crate::cell::mailbox::{Lane, Next};
 use crate::cell::offer::Offer;
 use crate::cell::queue::Nothing;
 use crate::dead_letter::{DeadLetter, Reason};
@@ -350,7 +351,8 @@ impl<A: Agent> Context<A> {
                 }
                 match self.find() {
                     Ok(next) => {
-                        if let Some(message) = self.open(next.take()) {
+                        let (message, asker) = next.take().into_parts();
+                        if self.opens(&message, asker) {
                             header.step_ends();
                             return Poll::Ready(Some(message));
                         }
@@ -421,20 +423,19 @@ impl<A: Agent> Context<A> {
         self.cell.mailbox().next(|| self.header().is_live(self.incarnation))
     }
 
-    /// The message of `mail`, unless its asker has left (M6). A step begins with it.
+    /// Begins a step with a message, unless its asker has left (M6).
     #[inline(always)]
-    pub(crate) fn open(&self, mail: Mail<A::Msg>) -> Option<A::Msg> {
-        let Mail { message, asker } = mail;
-        if let Some(asker) = asker {
-            if asker.has_left() {
-                self.skip(&message);
-                return None;
-            }
-            asker.begin(self.incarnation, self.header().step_begins());
-        } else {
+    pub(crate) fn opens(&self, message: &A::Msg, asker: Option<MailSide>) -> bool {
+        let Some(asker) = asker else {
             self.header().step_begins();
+            return true;
+        };
+        if asker.has_left() {
+            self.skip(message);
+            return false;
         }
-        Some(message)
+        asker.begin(self.incarnation, self.header().step_begins());
+        true
     }
 
     /// Records a question whose asker has left.

@@ -100,6 +100,8 @@ pub(crate) struct Cold {
     pub(crate) turned_away: u64,
     /// Mail of this cell that became dead letters.
     pub(crate) dead: u64,
+    /// The upper half of [`Header::offers`].
+    offers_upper: u32,
 }
 
 type CellLink = AtomicPtr<Header>;
@@ -143,8 +145,6 @@ pub(crate) struct Header {
     lives: AtomicU64,
     /// Handler steps begun and ended: odd within a step. Written by the life alone.
     steps: AtomicU64,
-    /// Messages handed to it without its queue. Written by the life alone.
-    offers: AtomicU64,
     /// Progress that a handler declared within a step.
     beats: AtomicU16,
     protected: AtomicU16,
@@ -158,6 +158,8 @@ pub(crate) struct Header {
     service: AtomicU8,
     /// It is among the cells of the pool whose memory is looked after.
     pub(crate) warm: AtomicBool,
+    /// Messages handed to it without its queue, the lower half of the number. Written by the life alone.
+    offers: AtomicU32,
 }
 
 impl Header {
@@ -184,7 +186,6 @@ impl Header {
             control: AtomicU32::new(0),
             lives: AtomicU64::new(0),
             steps: AtomicU64::new(0),
-            offers: AtomicU64::new(0),
             beats: AtomicU16::new(0),
             protected: AtomicU16::new(0),
             budget: AtomicU32::new(0),
@@ -192,6 +193,7 @@ impl Header {
             suspected: AtomicBool::new(false),
             service: AtomicU8::new(IN_SERVICE),
             warm: AtomicBool::new(false),
+            offers: AtomicU32::new(0),
         }
     }
 
@@ -232,11 +234,16 @@ impl Header {
 
     /// Counts a message that was handed to it without its queue.
     pub(crate) fn note_offer(&self) {
-        self.offers.store(self.offers() + 1, Ordering::Relaxed);
+        let offers = self.offers.load(Ordering::Relaxed).wrapping_add(1);
+        self.offers.store(offers, Ordering::Relaxed);
+        if offers == 0 {
+            self.with_cold(|cold| cold.offers_upper += 1);
+        }
     }
 
     pub(crate) fn offers(&self) -> u64 {
-        self.offers.load(Ordering::Relaxed)
+        let upper = self.if_cold(|cold| cold.offers_upper).unwrap_or(0);
+        u64::from(upper) << 32 | u64::from(self.offers.load(Ordering::Relaxed))
     }
 
     // The control word.

@@ -53,13 +53,25 @@ pub(crate) fn live<A: Agent>(agent: A, mut ctx: Context<A>) -> impl Future<Outpu
                 break reason;
             }
             ctx.handled();
-            // Taken here, so that the message is moved from its place to the handler, and no detours.
+            // Taken in each arm, so that the message is moved from its place to the handler, and no
+            // detours.
             let message = match poll_fn(|_| ctx.poll_next()).await {
-                Step::Mail(next) => ctx.open(next.take()),
-                Step::Offer(offer) => ctx.open(offer.take()),
+                Step::Mail(next) => {
+                    let (message, asker) = next.take().into_parts();
+                    if !ctx.opens(&message, asker) {
+                        continue;
+                    }
+                    message
+                }
+                Step::Offer(offer) => {
+                    let (message, asker) = offer.take().into_parts();
+                    if !ctx.opens(&message, asker) {
+                        continue;
+                    }
+                    message
+                }
                 Step::Stop(reason) => break reason,
             };
-            let Some(message) = message else { continue };
             let handled: Result<(), Report> =
                 agent.handle(message, &mut ctx).await.map_err(Into::into);
             if !ctx.is_live() {

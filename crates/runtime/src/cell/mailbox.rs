@@ -86,6 +86,11 @@ impl<M> Mail<M> {
     pub(crate) fn new(message: M) -> Self {
         Self { message, asker: None }
     }
+
+    #[inline(always)]
+    pub(crate) fn into_parts(self) -> (M, Option<MailSide>) {
+        (self.message, self.asker)
+    }
 }
 
 /// The next message, found and not yet taken: take it at once.
