@@ -84,7 +84,7 @@ impl<A: Agent> Addr<A> {
                 self.account_for_sends().await;
             }
             if self.cell.header().lease.is_foreign() {
-                self.cell.header().lease.stand_back().await;
+                self.stand_back().await;
             }
             match push(&self.cell, Lane::User, msg) {
                 Err(SendError::Full(msg)) => {
@@ -98,10 +98,21 @@ impl<A: Agent> Addr<A> {
 
     #[cold]
     async fn account_for_sends(&self) {
-        if contention::has_met_at(self.cell.mailbox().address()) {
+        self.contest();
+        pace::account_for_sends(self.cell.header().system.pool()).await;
+    }
+
+    #[cold]
+    async fn stand_back(&self) {
+        let header = self.cell.header();
+        header.lease.stand_back(|| header.steps() / 2).await;
+    }
+
+    /// Takes a lease if this thread meets another one at this agent all the time.
+    fn contest(&self) {
+        if contention::is_constant_at(self.cell.mailbox().address()) {
             self.cell.header().lease.contest();
         }
-        pace::account_for_sends(self.cell.header().system.pool()).await;
     }
 
     /// Asks, and waits for the answer at most [`ASK_DEADLINE_DEFAULT`].
@@ -132,9 +143,8 @@ impl<A: Agent> Addr<A> {
         deadline: Duration,
         question: impl FnOnce(Reply<T>) -> A::Msg,
     ) -> Result<T, AskError> {
-        let header = self.cell.header();
-        if header.lease.is_foreign() {
-            header.lease.stand_back().await;
+        if self.cell.header().lease.is_foreign() {
+            self.stand_back().await;
         }
         let (reply, mut answer, asker) = Reply::open();
         let refused = match self.pose(Some(Mail { message: question(reply), asker: Some(asker) })) {
@@ -174,7 +184,8 @@ impl<A: Agent> Addr<A> {
     fn pose(&self, mut mail: Option<Mail<A::Msg>>) -> Result<bool, SendError<Mail<A::Msg>>> {
         let header = self.cell.header();
         if pace::is_instant(header) && header.schedule.running().is_some() {
-            header.lease.contest();
+            contention::note(self.cell.mailbox().address());
+            self.contest();
         }
         if !seat::is_fenced() {
             header.system.offer_here(&self.cell, &mut mail);

@@ -16,14 +16,16 @@ use super::runner::now;
 const LATELY: Duration = Duration::from_micros(100);
 /// How long one that meets another by chance waits, and one that does so all the time.
 const WAIT: [Duration; 2] = [Duration::from_micros(1), Duration::from_micros(20)];
+/// So many meetings at one agent in a row are no chance.
+const MEETINGS_MAX: u32 = 16;
 /// Where time is virtual it does not pass by itself.
 const PAUSES_MAX: u32 = 2_048;
 
 thread_local! {
     // When this thread met another one last, at whatever agent.
     static LAST: Cell<Option<Instant>> = const { Cell::new(None) };
-    // The queue where it did, until somebody asks.
-    static MET_AT: Cell<usize> = const { Cell::new(0) };
+    // The queue where it did, and how often in a row.
+    static MEETINGS: Cell<(usize, u32)> = const { Cell::new((0, 0)) };
 }
 
 /// Lets the other thread go on, which was met at the queue of this address.
@@ -39,11 +41,22 @@ pub(crate) fn give_way(queue: usize) {
         }
     }
     LAST.set(Some(now()));
-    MET_AT.set(queue);
+    note(queue);
     super::pace::make_account_due();
 }
 
-/// Whether this thread has met another one at the queue of this address; told once.
-pub(crate) fn has_met_at(queue: usize) -> bool {
-    MET_AT.replace(0) == queue
+/// Notes that this thread has met another one at the queue of this address.
+pub(crate) fn note(queue: usize) {
+    let (last, n) = MEETINGS.get();
+    MEETINGS.set((queue, if last == queue { n + 1 } else { 1 }));
+}
+
+/// Whether this thread meets another one at the queue of this address, and nowhere else; told once.
+pub(crate) fn is_constant_at(queue: usize) -> bool {
+    let (last, n) = MEETINGS.get();
+    let is_constant = last == queue && n >= MEETINGS_MAX;
+    if is_constant {
+        MEETINGS.set((0, 0));
+    }
+    is_constant
 }

@@ -23,6 +23,8 @@ use crate::sync::{AtomicU32, Ordering};
 /// How long a lease is, in microseconds: as long as some thousand messages take, so that the change of
 /// hands, of some microseconds, does not count; a task that stands back is that late at most.
 const LEASE_US: u32 = 200;
+/// Threads that handle less meet by chance.
+const MESSAGES_PER_US: u64 = 2;
 /// A task lets so many leases of others pass.
 const LEASES_MAX: u32 = 4;
 /// After so many yields a task goes on in any case: where time is virtual it does not pass by itself.
@@ -40,52 +42,69 @@ impl Lease {
         Self(AtomicU32::new(0))
     }
 
-    /// This thread has met another one here: it takes the lease, unless one runs.
+    /// This thread meets another one here all the time: it takes the lease, unless one runs.
     #[cold]
     pub(crate) fn contest(&self) {
-        self.take(me(), time());
+        let (word, now) = (self.word(), time());
+        if word == 0 || is_over(word, now) {
+            self.change(word, now << 8 | me());
+        }
     }
 
-    fn take(&self, me: u32, now: u32) {
-        let word = self.0.load(Ordering::Relaxed);
-        if word == 0 || is_over(word, now) {
-            // Relaxed here and elsewhere: no memory depends on who has the lease.
-            let mine = now << 8 | me;
-            // If it fails, another thread has it.
-            _ = self.0.compare_exchange(word, mine, Ordering::Relaxed, Ordering::Relaxed);
-        }
+    fn word(&self) -> u32 {
+        // Relaxed here and elsewhere: no memory depends on who has the lease.
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Fails when another thread has changed it.
+    fn change(&self, from: u32, to: u32) {
+        _ = self.0.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// Whether a lease of another thread runs, or has run out and was not taken.
     #[inline]
     pub(crate) fn is_foreign(&self) -> bool {
-        let word = self.0.load(Ordering::Relaxed);
+        let word = self.word();
         word != 0 && word & THREAD != me()
     }
 
     /// Whether a lease of another thread runs.
     #[inline]
     pub(crate) fn keeps_out(&self) -> bool {
-        self.is_foreign() && !is_over(self.0.load(Ordering::Relaxed), time())
+        self.is_foreign() && !is_over(self.word(), time())
     }
 
-    /// Waits until this thread has the lease, or has waited long enough.
+    /// Waits for the end of a lease of another thread, or long enough. Afterwards this thread has the
+    /// lease if it was worth it: if the agent, of which `n_handled` tells the messages, was busy.
     #[cold]
-    pub(crate) async fn stand_back(&self) {
+    pub(crate) async fn stand_back(&self, n_handled: impl Fn() -> u64) {
         let mut yields_left = YIELDS_MAX;
         for _ in 0..LEASES_MAX {
-            self.take(me(), time());
             // Looked at once: its place in memory is with the thread that has the agent.
-            let word = self.0.load(Ordering::Relaxed);
-            if word & THREAD == me() {
-                break;
+            let (word, begin) = (self.word(), time());
+            if word == 0 || word & THREAD == me() {
+                return;
             }
+            if is_over(word, begin) {
+                // Nobody has waited for its end.
+                return self.change(word, 0);
+            }
+            let n_before = n_handled();
             while !is_over(word, time()) && yields_left > 0 {
                 yields_left -= 1;
                 go_to_the_end().await;
             }
+            let now = time();
+            let is_busy = is_worth_it(n_handled().wrapping_sub(n_before), now.wrapping_sub(begin));
+            self.change(word, if is_busy { now << 8 | me() } else { 0 });
         }
     }
+}
+
+/// Whether an agent that handles so many messages in so many microseconds is better left to one
+/// thread.
+fn is_worth_it(n_handled: u64, us: u32) -> bool {
+    n_handled >= MESSAGES_PER_US * u64::from(us & TIME)
 }
 
 /// To the end of the worker's queue. `yield_now` would leave that queue empty meanwhile, and the worker

@@ -3,15 +3,15 @@
 use loom::sync::Arc;
 use loom::thread;
 
-use super::{Lease, Ordering, THREAD};
+use super::{Lease, THREAD};
 
 #[test]
 fn loom_of_two_that_take_it_at_once_one_has_it() {
     loom::model(|| {
         let lease = Arc::new(Lease::new());
         let take = |lease: &Lease, me| {
-            lease.take(me, 7);
-            lease.0.load(Ordering::Relaxed) & THREAD
+            lease.change(0, 7 << 8 | me);
+            lease.word() & THREAD
         };
         let other = lease.clone();
         let taker = thread::spawn(move || take(&other, 1));

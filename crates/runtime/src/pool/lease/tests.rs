@@ -20,15 +20,10 @@ fn a_lease_is_over_after_its_time_also_where_the_clock_wraps() {
 }
 
 #[test]
-fn it_is_taken_when_it_is_free_or_over_and_not_before() {
-    let lease = Lease::new();
-    let owner = || lease.0.load(Ordering::Relaxed) & THREAD;
-    lease.take(1, 5);
-    assert_eq!(owner(), 1);
-    lease.take(2, 5 + LEASE_US - 1);
-    assert_eq!(owner(), 1);
-    lease.take(2, 5 + LEASE_US);
-    assert_eq!(owner(), 2);
+fn it_is_worth_it_for_busy_agents() {
+    for (n_handled, us, expected) in [(400, 200, true), (399, 200, false), (0, 1, false)] {
+        assert_eq!(is_worth_it(n_handled, us), expected, "{n_handled} in {us} us");
+    }
 }
 
 #[test]
@@ -47,28 +42,60 @@ fn foreign() -> Lease {
     let lease = Lease::new();
     let now = time();
     std::thread::scope(|scope| {
-        scope.spawn(|| lease.take(me(), now));
+        scope.spawn(|| lease.change(0, now << 8 | me()));
     });
     lease
 }
 
-#[tokio::test(start_paused = true)]
-async fn who_stands_back_goes_on_when_the_lease_is_over_and_has_it() {
+/// What is left of a lease for a thread that stood back until it was over.
+async fn after_one_lease(n_handled_in_it: u64) -> Lease {
     let lease = foreign();
-    let mut waiting = pin!(lease.stand_back());
-    let mut cx = Context::from_waker(Waker::noop());
-    for _ in 0..10 {
-        assert!(waiting.as_mut().poll(&mut cx).is_pending());
+    let n_handled = std::cell::Cell::new(0);
+    {
+        let mut waiting = pin!(lease.stand_back(|| n_handled.get()));
+        let mut cx = Context::from_waker(Waker::noop());
+        for _ in 0..10 {
+            assert!(waiting.as_mut().poll(&mut cx).is_pending());
+        }
+        assert!(lease.keeps_out());
+        n_handled.set(n_handled_in_it);
+        tokio::time::advance(Duration::from_micros(u64::from(LEASE_US))).await;
+        assert!(waiting.as_mut().poll(&mut cx).is_ready());
     }
-    assert!(lease.keeps_out());
+    lease
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_stood_back_has_the_next_lease_of_a_busy_agent() {
+    let lease = after_one_lease(u64::from(LEASE_US) * MESSAGES_PER_US).await;
+    assert_eq!(lease.word() & THREAD, me());
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_an_agent_with_little_to_do_nobody_has_it_then() {
+    assert_eq!(after_one_lease(0).await.word(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_nobody_waited_for_is_forgotten() {
+    let lease = foreign();
     tokio::time::advance(Duration::from_micros(u64::from(LEASE_US))).await;
-    assert!(waiting.as_mut().poll(&mut cx).is_ready());
+    assert!(lease.is_foreign() && !lease.keeps_out());
+    lease.stand_back(|| 0).await;
+    assert_eq!(lease.word(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_runs_is_not_contested() {
+    let lease = foreign();
+    lease.contest();
+    assert!(lease.is_foreign());
+    tokio::time::advance(Duration::from_micros(u64::from(LEASE_US))).await;
+    lease.contest();
     assert!(!lease.is_foreign());
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_stands_back_goes_on_in_the_end_where_time_stands_still() {
-    let lease = foreign();
-    lease.stand_back().await;
-    assert!(lease.keeps_out());
+    foreign().stand_back(|| 0).await;
 }
