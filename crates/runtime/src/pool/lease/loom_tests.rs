@@ -9,8 +9,8 @@ use super::{Lease, THREAD};
 fn loom_of_two_that_take_it_at_once_one_has_it() {
     loom::model(|| {
         let lease = Arc::new(Lease::new());
-        let take = |lease: &Lease, me| {
-            lease.change(0, 7 << 8 | me);
+        let take = |lease: &Lease, me: u32| {
+            lease.change(0, 7_u32 << 8 | me);
             lease.word() & THREAD
         };
         let other = lease.clone();
