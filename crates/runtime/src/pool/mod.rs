@@ -35,8 +35,10 @@ use crate::cell::stack::Stack;
 
 /// Every so many cells that wait outside, somebody looks how long they have waited.
 const CELLS_PER_LOOK: usize = 16;
-/// A runner that is awake has fetched them by then, unless a handler or a task holds its thread.
-const FETCHED_WITHIN: Duration = Duration::from_micros(250);
+/// A runner that is awake has fetched them by then, unless a handler or a task holds its thread. Not
+/// sooner: a task that only sends is quicker beside a core that comes now and then than beside one that
+/// takes each message from it.
+const FETCHED_WITHIN: Duration = Duration::from_millis(1);
 
 /// See the module.
 pub(crate) struct Pool {
