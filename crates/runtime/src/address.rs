@@ -143,6 +143,9 @@ impl<A: Agent> Addr<A> {
         deadline: Duration,
         question: impl FnOnce(Reply<T>) -> A::Msg,
     ) -> Result<T, AskError> {
+        if seat::is_fenced() {
+            return Err(AskError::Fenced);
+        }
         if self.cell.header().lease.is_foreign() {
             self.stand_back().await;
         }
@@ -155,7 +158,6 @@ impl<A: Agent> Addr<A> {
                 None
             }
             Err(SendError::Full(mail)) => Some(mail),
-            Err(SendError::Fenced(_)) => return Err(AskError::Fenced),
             Err(_) => return Err(AskError::Ended),
         };
         // The answer may be there already; then no timer was needed.
@@ -187,13 +189,8 @@ impl<A: Agent> Addr<A> {
             contention::note(self.cell.mailbox().address());
             self.contest();
         }
-        if !seat::is_fenced() {
-            header.system.offer_here(&self.cell, &mut mail);
-        }
+        header.system.offer_here(&self.cell, &mut mail);
         let Some(mail) = mail else { return Ok(false) };
-        if seat::is_fenced() {
-            return Err(SendError::Fenced(mail));
-        }
         let wake = cell::admit(&self.cell, Lane::User, mail).map_err(refusal)?;
         Ok(header.system.answer_here(self.cell.untyped(), wake))
     }

@@ -25,6 +25,7 @@ use crate::dead_letter::{DeadLetter, Reason};
 use crate::error::SendError;
 use crate::jobs::Jobs;
 use crate::observe::EventKind;
+use crate::pool::pace;
 use crate::system::SystemRef;
 use crate::time;
 
@@ -220,16 +221,7 @@ impl<A: Agent> Context<A> {
 
     /// Lets others have their turn, and lets a kill take effect here.
     pub async fn yield_now(&self) {
-        let mut yielded = false;
-        poll_fn(|cx| {
-            if yielded {
-                return Poll::Ready(());
-            }
-            yielded = true;
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        })
-        .await;
+        pace::go_to_the_end().await;
     }
 
     /// Whether a stop or shutdown was requested: a long handler may look and end early.

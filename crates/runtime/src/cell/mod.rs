@@ -294,8 +294,8 @@ where
 
     fn fence(&self, this: &CellRef, turn: Turn) -> bool {
         let header = self.header();
-        if header.control() & control::ENDING != 0 {
-            // The life is over.
+        if !header.is_alive() {
+            // The life is over; the turn carries out its end, or drops mail.
             return false;
         }
         let Some(mine) = header.schedule.fence(turn) else { return false };

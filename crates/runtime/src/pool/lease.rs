@@ -10,13 +10,12 @@ mod loom_tests;
 mod tests;
 
 use std::cell::Cell;
-use std::future::poll_fn;
 use std::sync::LazyLock;
 use std::sync::atomic::AtomicU32 as Counter;
-use std::task::Poll;
 
 use tokio::time::Instant;
 
+use super::pace;
 use super::runner::now;
 use crate::sync::{AtomicU32, Ordering};
 
@@ -92,7 +91,9 @@ impl Lease {
             let n_before = n_handled();
             while !is_over(word, time()) && yields_left > 0 {
                 yields_left -= 1;
-                go_to_the_end().await;
+                // tokio's own `yield_now` would leave the worker's queue empty meanwhile, and the worker
+                // would take tasks from the one that has the agent.
+                pace::go_to_the_end().await;
             }
             let now = time();
             let is_busy = is_worth_it(n_handled().wrapping_sub(n_before), now.wrapping_sub(begin));
@@ -105,21 +106,6 @@ impl Lease {
 /// thread.
 fn is_worth_it(n_handled: u64, us: u32) -> bool {
     n_handled >= MESSAGES_PER_US * u64::from(us & TIME)
-}
-
-/// To the end of the worker's queue. `yield_now` would leave that queue empty meanwhile, and the worker
-/// would take tasks from the one that has the agent.
-async fn go_to_the_end() {
-    let mut is_back = false;
-    poll_fn(|cx| {
-        if is_back {
-            return Poll::Ready(());
-        }
-        is_back = true;
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 fn is_over(word: u32, now: u32) -> bool {

@@ -99,11 +99,6 @@ impl Local {
         self.queue.pop().or_else(|| self.fresh.pop())
     }
 
-    /// How many wait.
-    pub(super) fn len(&self) -> usize {
-        self.queue.len() + self.fresh.len()
-    }
-
     /// Where others' work goes.
     pub(super) fn queue(&self) -> &Worker<Runnable> {
         &self.queue
@@ -111,7 +106,7 @@ impl Local {
 
     /// What waits here is worth another runner's wake.
     pub(super) fn is_overloaded(&self) -> bool {
-        self.runner.is_worth_a_wake(self.len())
+        self.runner.is_worth_a_wake(self.runner.len())
     }
 }
 
@@ -120,7 +115,8 @@ impl Runner {
         self.waker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn len(&self) -> usize {
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
         self.queue.len() + self.fresh.len()
     }
 

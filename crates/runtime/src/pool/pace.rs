@@ -2,7 +2,9 @@
 //! with endless mail and slow handlers holds up the others no longer than one with quick ones.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 
 use super::Pool;
@@ -81,6 +83,20 @@ pub(crate) fn ask_for_pause() {
 #[inline]
 pub(super) fn is_pause_due() -> bool {
     IS_PAUSE_DUE.get() && IS_PAUSE_DUE.replace(false)
+}
+
+/// Lets all go first that wait for the same worker or runner.
+pub(crate) async fn go_to_the_end() {
+    let mut is_back = false;
+    poll_fn(|cx| {
+        if is_back {
+            return Poll::Ready(());
+        }
+        is_back = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Has the next send of this thread accounted for.

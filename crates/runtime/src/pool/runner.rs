@@ -179,7 +179,7 @@ impl Slice<'_> {
         seat::with_place(|place| {
             let local = place.local.as_ref().expect("invariant: a runner's place has its queue");
             local.postpone(cell);
-            local.len()
+            self.runner.len()
         })
         .expect("invariant: a runner is seated while it runs")
     }
