@@ -4,7 +4,8 @@
 //! user could see, `unsafe`. Those live in the drivers (`ggml-agent` on tokio, the simulator in tests).
 //!
 //! Reading order: [`id`], [`exit`], [`envelope`], then [`supervise`]; [`breaker`], [`retry`]
-//! and [`guard`] (both together) stand by themselves; [`sequence`] is what keeps numbered things.
+//! and [`guard`] (both together) stand by themselves; [`store`] is the seam of what is durable;
+//! [`sequence`] is what keeps numbered things.
 
 pub mod breaker;
 pub mod envelope;
@@ -20,6 +21,7 @@ pub mod seam;
 #[cfg(test)]
 mod seeded;
 pub mod sequence;
+pub mod store;
 pub mod supervise;
 mod sync;
 mod text;

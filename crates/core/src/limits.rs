@@ -123,6 +123,25 @@ pub const SEND_WAITERS_MAX: usize = 65_536;
 /// 1,024 × some 250 B = 256 KiB for an agent whose handler does not come back.
 pub const SYSTEM_MAIL_MAX: usize = 1024;
 
+// --- What is durable -----------------------------------------------------------------------------
+
+/// Messages that wait in a durable mailbox by default.
+// 100,000 x some 200 B on disk = 20 MB; at 1,000 handled per second, 100 s of work.
+pub const DURABLE_MESSAGES_MAX_DEFAULT: u64 = 100_000;
+
+/// Bytes of payload that wait in a durable mailbox by default (256 MiB).
+// 256 of the largest envelopes; four such mailboxes make 1 GiB.
+pub const DURABLE_BYTES_MAX_DEFAULT: u64 = 256 * 1024 * 1024;
+
+/// Ids by which a durable mailbox knows duplicates: that many of the newest.
+// 2^20 x some 60 B on disk = 63 MB for the busiest mailbox; at 10,000 messages per second a sender may
+// repeat itself after 104 s, far above the longest deadline of a send and its retries.
+pub const DEDUPE_IDS_MAX: usize = 1 << 20;
+
+/// How often the delivery of a durable message begins before it is a dead letter, by default.
+// As the attempts of a retry and two more: a message that crashed its agent five times is at fault.
+pub const DELIVERIES_MAX_DEFAULT: u32 = 5;
+
 #[cfg(test)]
 mod tests {
     use super::*;
