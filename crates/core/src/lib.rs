@@ -8,6 +8,7 @@
 //! [`sequence`] is what keeps numbered things.
 
 pub mod breaker;
+pub mod durable;
 pub mod envelope;
 pub mod exit;
 pub mod guard;

@@ -142,6 +142,15 @@ pub const DEDUPE_IDS_MAX: usize = 1 << 20;
 // As the attempts of a retry and two more: a message that crashed its agent five times is at fault.
 pub const DELIVERIES_MAX_DEFAULT: u32 = 5;
 
+/// Messages that a durable agent reads at once.
+// 256 x (343 B + some 200 B) = 139 KB; a read costs tens of microseconds whatever its length, so a page
+// makes that less than the handling of its messages.
+pub const DURABLE_PAGE_LEN: usize = 256;
+
+/// Messages that a durable agent acknowledges in one commit.
+// As many as a page has: a crash repeats at most two pages of handling, one under way and one collected.
+pub const COMMIT_MESSAGES_MAX: usize = 256;
+
 #[cfg(test)]
 mod tests {
     use super::*;
