@@ -171,8 +171,7 @@ impl Machine {
                 return Step::Hand(message);
             }
             let why = format!("delivered {} times without success", message.attempts);
-            self.lanes.done(message.envelope.priority, message.position);
-            self.batch.dead.push((message.position, why));
+            self.refused(&message, why);
         }
     }
 
@@ -219,6 +218,13 @@ impl Machine {
         }
     }
 
+    /// `message` cannot be handled, now or ever: it becomes a dead letter.
+    pub fn refused(&mut self, message: &Stored, why: String) {
+        self.lanes.done(message.envelope.priority, message.position);
+        self.batch.acknowledged.push(message.envelope.id);
+        self.batch.dead.push((message.position, why));
+    }
+
     /// Whether something of the agent's state changed that no commit holds yet.
     #[must_use]
     pub fn is_state_dirty(&self) -> bool {
@@ -229,6 +235,12 @@ impl Machine {
     #[must_use]
     pub fn has_news(&self) -> bool {
         !self.batch.is_empty() || !self.sent.is_empty()
+    }
+
+    /// How many messages of the outbox have left that no commit has reported yet.
+    #[must_use]
+    pub fn sent_len(&self) -> usize {
+        self.sent.len()
     }
 
     /// Whether commits are under way.

@@ -147,6 +147,10 @@ pub const DELIVERIES_MAX_DEFAULT: u32 = 5;
 // makes that less than the handling of its messages.
 pub const DURABLE_PAGE_LEN: usize = 256;
 
+/// Messages that a durable agent has sent and that wait for room; it handles no more until there is some.
+// 10,000 x (343 B + some 200 B) = 5.4 MB per agent whose receivers are all full.
+pub const OUTBOX_LEN_MAX: usize = 10_000;
+
 /// Messages that a durable agent acknowledges in one commit.
 // As many as a page has: a crash repeats at most two pages of handling, one under way and one collected.
 pub const COMMIT_MESSAGES_MAX: usize = 256;

@@ -102,7 +102,10 @@ impl StoreRef {
     ///
     /// # Errors
     /// [`StoreError`]; nothing of the agent's own is at fault but [`StoreError::Quarantined`].
-    pub fn open(&self, open: Open) -> impl Future<Output = Result<Opened, StoreError>> + Send {
+    pub fn open(
+        &self,
+        open: Open,
+    ) -> impl Future<Output = Result<Opened, StoreError>> + Send + use<> {
         expect_answer(self.write(Write::Open(open)), Written::into_opened)
     }
 
@@ -113,7 +116,7 @@ impl StoreRef {
     pub fn append(
         &self,
         envelope: Envelope,
-    ) -> impl Future<Output = Result<Accepted, StoreError>> + Send {
+    ) -> impl Future<Output = Result<Accepted, StoreError>> + Send + use<> {
         expect_answer(self.write(Write::Append(envelope)), Written::into_accepted)
     }
 
@@ -124,7 +127,7 @@ impl StoreRef {
     pub fn commit(
         &self,
         commit: Commit,
-    ) -> impl Future<Output = Result<Revision, StoreError>> + Send {
+    ) -> impl Future<Output = Result<Revision, StoreError>> + Send + use<> {
         expect_answer(self.write(Write::Commit(Box::new(commit))), Written::into_revision)
     }
 
@@ -138,7 +141,7 @@ impl StoreRef {
         lane: Priority,
         after: Position,
         limit: usize,
-    ) -> impl Future<Output = Result<Vec<Stored>, StoreError>> + Send {
+    ) -> impl Future<Output = Result<Vec<Stored>, StoreError>> + Send + use<> {
         let read = Read::Messages { mailbox, lane, after, limit };
         expect_answer(self.read(read), Found::into_messages)
     }
@@ -152,7 +155,7 @@ impl StoreRef {
         agent: AgentId,
         after: u64,
         limit: usize,
-    ) -> impl Future<Output = Result<Vec<Entry>, StoreError>> + Send {
+    ) -> impl Future<Output = Result<Vec<Entry>, StoreError>> + Send + use<> {
         expect_answer(self.read(Read::Journal { agent, after, limit }), Found::into_journal)
     }
 
@@ -164,7 +167,7 @@ impl StoreRef {
         &self,
         after: u64,
         limit: usize,
-    ) -> impl Future<Output = Result<Vec<DeadRecord>, StoreError>> + Send {
+    ) -> impl Future<Output = Result<Vec<DeadRecord>, StoreError>> + Send + use<> {
         expect_answer(self.read(Read::DeadLetters { after, limit }), Found::into_dead)
     }
 
@@ -176,7 +179,7 @@ impl StoreRef {
         &self,
         after: Option<AgentId>,
         limit: usize,
-    ) -> impl Future<Output = Result<Vec<AgentSummary>, StoreError>> + Send {
+    ) -> impl Future<Output = Result<Vec<AgentSummary>, StoreError>> + Send + use<> {
         expect_answer(self.read(Read::Agents { after, limit }), Found::into_agents)
     }
 
@@ -185,7 +188,10 @@ impl StoreRef {
     ///
     /// # Errors
     /// As the write has.
-    pub fn settle(&self, write: Write) -> impl Future<Output = Result<(), StoreError>> + Send {
+    pub fn settle(
+        &self,
+        write: Write,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
         expect_answer(self.write(write), |_| Some(()))
     }
 }

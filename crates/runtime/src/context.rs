@@ -365,6 +365,16 @@ impl<A: Agent> Context<A> {
         .await
     }
 
+    /// The message that waits, if one does, within `on_stop`.
+    pub(crate) async fn leftover(&self) -> Option<A::Msg> {
+        let mut next = std::pin::pin!(self.inbox(false));
+        poll_fn(|cx| match next.as_mut().poll(cx) {
+            Poll::Ready(message) => Poll::Ready(message),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await
+    }
+
     /// The next message, or the end.
     #[inline(always)]
     pub(crate) fn poll_next(&self) -> Poll<Step<'_, A::Msg>> {

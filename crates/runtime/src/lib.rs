@@ -66,6 +66,7 @@ mod root;
 mod spec;
 mod supervisor;
 
+mod durable;
 mod guarded;
 
 mod dead_letter;
@@ -86,6 +87,10 @@ pub use cell::dispatch::{Dispatch, Runnable, TURN_BUDGET};
 pub use cell::mailbox::{Lane, MailboxOptions, Overflow};
 pub use context::{Context, Timer};
 pub use dead_letter::{DeadLetter, Reason};
+pub use durable::{
+    CodecError, Durable, DurableAddr, DurableAgent, DurableAskError, DurableContext,
+    DurableOptions, DurableSendError, IdempotencyKey, Nudge, OnceError, Saved,
+};
 pub use envelope_agent::{EnvelopeAgent, EnvelopeContext, Enveloped, Handled, Handlers};
 pub use error::{AskError, SendError, StartError};
 pub use ggml_agent_core as core;

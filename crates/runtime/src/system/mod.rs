@@ -2,10 +2,12 @@
 
 mod blocking;
 mod by_name;
+mod durable;
 mod options;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -28,6 +30,7 @@ use crate::cell::handle::{CellRef, TypedRef};
 use crate::cell::header::control;
 use crate::cell::mailbox::Mail;
 use crate::dead_letter::{DeadLetter, DeadLetters, Reason};
+use crate::durable::hub::Hub;
 use crate::envelope_agent;
 use crate::error::{SendError, StartError};
 use crate::jobs::Jobs;
@@ -69,6 +72,7 @@ struct Core {
     solos: Mutex<Vec<Weak<Solo>>>,
     jobs: Jobs,
     fence_after: Duration,
+    durable: Option<Arc<Hub>>,
     /// The process has the barrier that makes pops cheap.
     has_barrier: bool,
 }
@@ -94,9 +98,9 @@ impl System {
         let workers = runtime.metrics().num_workers();
         let (pool, jobs) = Pool::new(options.n_runners.unwrap_or(workers), &runtime);
         let driver = options.dispatch;
-        // Two systems that start in one millisecond differ by the address of their clock.
-        let address = Arc::as_ptr(&clock).cast::<()>().addr() as u64;
-        let seed = options.seed.unwrap_or(clock.unix_ms() ^ address.rotate_left(32));
+        // The standard library's keys are random: two systems that start in one millisecond must not
+        // give their messages the same ids, or a durable mailbox would take one for the other's double.
+        let seed = options.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
         let core = Arc::new(Core {
             runtime: runtime.clone(),
             clock,
@@ -111,6 +115,7 @@ impl System {
             solos: Mutex::default(),
             jobs: Jobs::default(),
             fence_after: options.fence_after,
+            durable: options.store.map(|store| Arc::new(Hub::new(store))),
             has_barrier: barrier::register(),
         });
         for job in jobs {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ggml_agent_core::seam::Clock;
+use ggml_agent_core::store::StoreRef;
 
 use crate::cell::dispatch::Dispatch;
 
@@ -16,7 +17,10 @@ pub struct Options {
     pub dispatch: Option<Arc<dyn Dispatch>>,
     /// The clock; tokio's by default.
     pub clock: Option<Arc<dyn Clock>>,
-    /// Seed of message ids and of the jitter of backoffs; from the clock by default.
+    /// Where durable agents are kept; without one there are none.
+    pub store: Option<StoreRef>,
+    /// Seed of message ids and of the jitter of backoffs; random by default. Two systems on one store must not
+    /// have the same.
     pub seed: Option<u64>,
     /// How long a killed handler may hold its thread before it is fenced (M10): 1 s.
     pub fence_after: Duration,
@@ -30,6 +34,7 @@ impl Default for Options {
             n_runners: None,
             dispatch: None,
             clock: None,
+            store: None,
             seed: None,
             fence_after: Duration::from_secs(1),
             watch_interval: Duration::from_millis(500),
@@ -41,6 +46,7 @@ impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("n_runners", &self.n_runners)
+            .field("store", &self.store)
             .field("seed", &self.seed)
             .field("fence_after", &self.fence_after)
             .finish_non_exhaustive()

@@ -10,6 +10,7 @@ mod support;
 
 mod agents;
 mod crash;
+mod durable;
 mod endings;
 mod envelopes;
 mod events;
