@@ -67,6 +67,8 @@ mod spec;
 mod supervisor;
 
 mod durable;
+mod run;
+
 mod guarded;
 
 mod dead_letter;
@@ -103,6 +105,10 @@ pub use observe::{CustomEvent, Event, EventKind, Events, WatchError};
 pub use placement::{Placement, Shard};
 pub use registry::RegistryChanges;
 pub use reply::Reply;
+pub use run::{
+    Flow, JournalError, RunAgent, RunContext, RunError, RunMsg, RunRecord, RunStatus, RunSummary,
+    Runs, SignalRecord, StepRecord,
+};
 pub use spec::{Child, ChildSpec};
 pub use supervisor::{StartChildrenError, Supervisor, SupervisorRef};
 pub use system::{Options, System, SystemRef};

@@ -23,7 +23,7 @@ pub enum CodecError {
     },
 }
 
-pub(super) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, CodecError> {
+pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, CodecError> {
     let mut bytes = Vec::new();
     match ciborium::into_writer(value, &mut bytes) {
         Ok(()) => Ok(bytes.into()),
@@ -31,7 +31,7 @@ pub(super) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, CodecErr
     }
 }
 
-pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     let mut rest = bytes;
     let value = ciborium::from_reader(&mut rest)
         .map_err(|error| CodecError::Read { why: error.to_string() })?;

@@ -217,6 +217,10 @@ impl<D: DurableAgent> fmt::Debug for DurableContext<'_, D> {
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
+    pub(crate) fn new(key: String) -> Self {
+        Self(key)
+    }
+
     /// As text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -25,11 +25,13 @@ pub(crate) struct Hub {
 
 /// What senders and one durable agent know of each other.
 #[derive(Debug, Default)]
-pub(super) struct Link {
+pub(crate) struct Link {
     /// Where something has arrived, and whether the agent was told.
     news: AtomicU8,
     /// Told when there may be room in the mailbox again.
     pub(super) room: Notify,
+    /// Told with everything that arrives.
+    pub(crate) arrived: Notify,
     /// What the newest incarnation has in hand; `None` before there was one in this process.
     in_hand: Mutex<Option<Option<Position>>>,
 }
@@ -40,7 +42,7 @@ const TOLD: u8 = 4;
 
 impl Link {
     /// Where something has arrived since the last call; whatever comes now is told anew.
-    pub(super) fn take_news(&self) -> impl Iterator<Item = Priority> {
+    pub(crate) fn take_news(&self) -> impl Iterator<Item = Priority> {
         // Acquire: what was appended before the flag was raised is seen by the read that follows.
         let news = self.news.swap(0, Ordering::AcqRel);
         let lanes = [(HIGH, Priority::High), (NORMAL, Priority::Normal)];
@@ -77,7 +79,7 @@ impl Hub {
     }
 
     /// The link of an agent that begins.
-    pub(super) fn link(&self, agent: &AgentId) -> Arc<Link> {
+    pub(crate) fn link(&self, agent: &AgentId) -> Arc<Link> {
         if let Some(link) = self.known_link(agent) {
             return link;
         }
@@ -164,7 +166,9 @@ impl Drop for News<'_> {
 
 /// Lets an agent look at a lane.
 pub(super) fn tell(system: &SystemRef, link: &Link, to: &AgentId, lane: Priority) {
-    if link.note(lane) {
+    let is_untold = link.note(lane);
+    link.arrived.notify_one();
+    if is_untold {
         // Refused when it does not run: then it looks when it is begun. Its mailbox is never full, since
         // one nudge stands in it at most.
         drop(system.tell(to, Nudge::look()));

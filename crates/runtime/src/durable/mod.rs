@@ -7,7 +7,7 @@
 
 mod address;
 mod agent;
-mod codec;
+pub(crate) mod codec;
 mod context;
 mod engine;
 mod error;

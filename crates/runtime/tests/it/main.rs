@@ -17,6 +17,7 @@ mod events;
 mod guard;
 mod ledger;
 mod registry;
+mod runs;
 mod scale;
 mod stage;
 mod supervision;
