@@ -141,7 +141,8 @@ impl Agent {
         if sum != Self::sum(id, &numbers) {
             return Err(damaged(what(), "its checksum is wrong"));
         }
-        Self::from_numbers(id, &numbers).ok_or_else(|| damaged(what(), "its numbers are not possible"))
+        Self::from_numbers(id, &numbers)
+            .ok_or_else(|| damaged(what(), "its numbers are not possible"))
     }
 
     pub(crate) fn save(&self, conn: &Connection) -> Result<(), Fault> {

@@ -84,7 +84,8 @@ fn keep(conn: &Connection, content: &[u8]) -> Result<Hash, Fault> {
         Some(uses) => set_uses(conn, &hash, uses + 1)?,
         None => {
             set_uses(conn, &hash, 1)?;
-            conn.prepare_cached("INSERT INTO contents VALUES (?1, ?2)")?.execute((&hash, content))?;
+            conn.prepare_cached("INSERT INTO contents VALUES (?1, ?2)")?
+                .execute((&hash, content))?;
         }
     }
     Ok(hash)

@@ -35,8 +35,7 @@ impl Letter {
     }
 
     fn sum(&self) -> i64 {
-        let numbers =
-            [self.number.cast_signed(), self.prev.cast_signed(), self.attempts.into()];
+        let numbers = [self.number.cast_signed(), self.prev.cast_signed(), self.attempts.into()];
         self.body.add_to(Sum::of("dead").numbers(&numbers).bytes(self.reason.as_bytes())).end()
     }
 
@@ -111,7 +110,10 @@ fn verified(row: &Row<'_>) -> rusqlite::Result<Result<Letter, Fault>> {
         prev: row.get::<_, i64>(1)?.cast_unsigned(),
         attempts: row.get(2)?,
         reason: row.get(3)?,
-        body: Body { inline: Bytes::copy_from_slice(row.get_ref(4)?.as_blob()?), blob: row.get(5)? },
+        body: Body {
+            inline: Bytes::copy_from_slice(row.get_ref(4)?.as_blob()?),
+            blob: row.get(5)?,
+        },
     };
     let is_whole = row.get::<_, i64>(6)? == letter.sum();
     Ok(if is_whole { Ok(letter) } else { Err(broken(letter.number, "its checksum is wrong")) })

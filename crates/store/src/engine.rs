@@ -152,11 +152,10 @@ impl Engine {
     fn must_be_whole(&self, name: &AgentId) -> Result<(), Fault> {
         match self.set_aside.get(name) {
             None => Ok(()),
-            Some(why) => Err(StoreError::Quarantined {
-                what: format!("agent \"{name}\""),
-                why: why.clone(),
+            Some(why) => {
+                Err(StoreError::Quarantined { what: format!("agent \"{name}\""), why: why.clone() }
+                    .into())
             }
-            .into()),
         }
     }
 
@@ -179,8 +178,11 @@ impl Engine {
         if left <= self.options.cached_max {
             return;
         }
-        let mut by_use: Vec<_> =
-            self.agents.iter().map(|(name, agent)| (agent.used, agent.weight(), name.clone())).collect();
+        let mut by_use: Vec<_> = self
+            .agents
+            .iter()
+            .map(|(name, agent)| (agent.used, agent.weight(), name.clone()))
+            .collect();
         by_use.sort_unstable_by_key(|(used, _, _)| *used);
         by_use.pop(); // The newest stays, whatever it weighs.
         for (_, weight, name) in by_use {

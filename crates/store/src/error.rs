@@ -89,7 +89,9 @@ pub enum OpenError {
         why: String,
     },
     /// SQLite does not do what it was asked to.
-    #[error("`PRAGMA {name}` is {found} where {asked} was asked for: durability cannot be promised there")]
+    #[error(
+        "`PRAGMA {name}` is {found} where {asked} was asked for: durability cannot be promised there"
+    )]
     Setting {
         /// The setting.
         name: &'static str,

@@ -35,13 +35,14 @@ impl Heads {
     }
 
     pub(crate) fn save(&self, conn: &Connection) -> Result<(), Fault> {
-        conn.prepare_cached("INSERT OR REPLACE INTO heads VALUES (1, ?1, ?2, ?3, ?4, ?5)")?.execute((
-            self.agent_last,
-            &self.name_last,
-            self.dead_last.cast_signed(),
-            self.dead_newest.cast_signed(),
-            self.sum(),
-        ))?;
+        conn.prepare_cached("INSERT OR REPLACE INTO heads VALUES (1, ?1, ?2, ?3, ?4, ?5)")?
+            .execute((
+                self.agent_last,
+                &self.name_last,
+                self.dead_last.cast_signed(),
+                self.dead_newest.cast_signed(),
+                self.sum(),
+            ))?;
         Ok(())
     }
 

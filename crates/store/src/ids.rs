@@ -54,7 +54,8 @@ impl Ids {
         let mut rows = select.query([agent])?;
         let mut expected = chunk_first;
         while let Some(row) = rows.next()? {
-            let (chunk, bytes) = (row.get::<_, i64>(0)?, row.get_ref(1)?.as_blob().unwrap_or_default());
+            let (chunk, bytes) =
+                (row.get::<_, i64>(0)?, row.get_ref(1)?.as_blob().unwrap_or_default());
             let is_whole = chunk == expected.cast_signed()
                 && bytes.len() % 16 == 0
                 && row.get::<_, i64>(2)? == sum(agent, chunk, bytes);
@@ -136,7 +137,6 @@ impl Ids {
         Ok(self.chunk_first)
     }
 }
-
 
 fn sum(agent: i64, chunk: i64, bytes: &[u8]) -> i64 {
     Sum::of("seen").number(agent).number(chunk).bytes(bytes).end()

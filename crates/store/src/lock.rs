@@ -17,12 +17,16 @@ impl Lock {
     pub(crate) fn take(folder: &Path) -> Result<Self, OpenError> {
         let path = folder.join(FILE);
         let cannot_write = |source| OpenError::CannotWrite { path: path.clone(), source };
-        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let opened =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = opened.map_err(cannot_write)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(OpenError::Locked { path: PathBuf::from(folder), pid: holder(&mut file) });
+                return Err(OpenError::Locked {
+                    path: PathBuf::from(folder),
+                    pid: holder(&mut file),
+                });
             }
             Err(TryLockError::Error(source)) => return Err(cannot_write(source)),
         }

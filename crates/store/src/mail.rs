@@ -178,6 +178,9 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Mail> {
         prev: row.get::<_, i64>(1)?.cast_unsigned(),
         attempts: row.get(2)?,
         bytes: row.get::<_, i64>(3)?.cast_unsigned(),
-        body: Body { inline: Bytes::copy_from_slice(row.get_ref(4)?.as_blob()?), blob: row.get(5)? },
+        body: Body {
+            inline: Bytes::copy_from_slice(row.get_ref(4)?.as_blob()?),
+            blob: row.get(5)?,
+        },
     })
 }

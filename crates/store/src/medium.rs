@@ -4,8 +4,22 @@ use std::path::Path;
 
 /// File systems that keep nothing, or whose word about flushes and locks depends on a machine elsewhere.
 const UNFIT: [&str; 16] = [
-    "tmpfs", "ramfs", "nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "afs", "glusterfs",
-    "fuse.sshfs", "fuse.s3fs", "fuse.rclone", "fuse.glusterfs", "lustre",
+    "tmpfs",
+    "ramfs",
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "9p",
+    "ceph",
+    "afs",
+    "glusterfs",
+    "fuse.sshfs",
+    "fuse.s3fs",
+    "fuse.rclone",
+    "fuse.glusterfs",
+    "lustre",
 ];
 
 /// The kind of file system of `folder`, if it is one that cannot be trusted. What the system does not tell

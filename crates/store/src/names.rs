@@ -7,7 +7,8 @@ use crate::error::{Fault, damaged};
 use crate::heads::Heads;
 use crate::sum::Sum;
 
-const FROM: &str = "SELECT name, prev, agent, sum FROM names WHERE name >= ?1 ORDER BY name LIMIT 1";
+const FROM: &str =
+    "SELECT name, prev, agent, sum FROM names WHERE name >= ?1 ORDER BY name LIMIT 1";
 const BEHIND: &str =
     "SELECT name, prev, agent, sum FROM names WHERE name > ?1 ORDER BY name LIMIT 1";
 const PUT: &str = "INSERT OR REPLACE INTO names VALUES (?1, ?2, ?3, ?4)";

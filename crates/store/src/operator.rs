@@ -136,7 +136,8 @@ fn backup(engine: &Engine, to: &Path) -> Result<(), StoreError> {
             error => error,
         });
     }
-    let folder = to.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder =
+        to.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(&part)
         .and_then(|file| file.sync_all())
         .and_then(|()| fs::rename(&part, to))

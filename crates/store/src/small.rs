@@ -94,7 +94,8 @@ pub(crate) fn send(conn: &Connection, agent: &mut Agent, envelope: &Envelope) ->
     let key = number.cast_signed();
     let sum = outbox_sum(agent.id, key, &body);
     let row = (agent.id, key, &body.inline[..], body.blob.as_ref(), sum);
-    conn.prepare_cached("INSERT OR REPLACE INTO outbox VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(row)?;
+    conn.prepare_cached("INSERT OR REPLACE INTO outbox VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(row)?;
     Ok(())
 }
 
@@ -119,7 +120,8 @@ pub(crate) fn set_timer(conn: &Connection, agent: &mut Agent, timer: &Timer) -> 
     let due = timer.due_ms.cast_signed();
     let sum = timer_sum(agent.id, &timer.key, due, &body);
     let row = (agent.id, &timer.key, due, &body.inline[..], body.blob.as_ref(), sum);
-    conn.prepare_cached("INSERT OR REPLACE INTO timers VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(row)?;
+    conn.prepare_cached("INSERT OR REPLACE INTO timers VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+        .execute(row)?;
     Ok(())
 }
 

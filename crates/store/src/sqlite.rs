@@ -6,17 +6,15 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 
-use ggml_agent_core::store::{
-    Answer, Found, Level, Read, Store, StoreError, Write, Written,
-};
+use ggml_agent_core::store::{Answer, Found, Level, Read, Store, StoreError, Write, Written};
 use tokio::sync::oneshot;
 
 use crate::engine::Engine;
 use crate::error::OpenError;
+use crate::open;
 use crate::options::Options;
 use crate::queue::Waiting;
 use crate::writer::{Command, Writer};
-use crate::open;
 
 /// A store in a folder, kept by SQLite. Cheap to clone; all clones are one store.
 ///
@@ -66,8 +64,13 @@ impl Sqlite {
         let engine = Some(open::open(&folder, &options)?);
         let waiting = Arc::new(Waiting::default());
         let (commands, receiver) = mpsc::channel();
-        let writer =
-            Writer { folder, options: options.clone(), waiting: Arc::clone(&waiting), engine, lock };
+        let writer = Writer {
+            folder,
+            options: options.clone(),
+            waiting: Arc::clone(&waiting),
+            engine,
+            lock,
+        };
         let thread = thread::Builder::new()
             .name("ggml-agent-store".into())
             .spawn(move || writer.run(&receiver))

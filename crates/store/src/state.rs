@@ -40,7 +40,8 @@ pub(crate) fn set_snapshot(
     let body = Body::pack(conn, &snapshot.bytes)?;
     if agent.has_snapshot {
         let mut select = conn.prepare_cached("SELECT blob FROM snapshots WHERE agent = ?1")?;
-        let blob: Option<Option<Hash>> = select.query_row([agent.id], |row| row.get(0)).optional()?;
+        let blob: Option<Option<Hash>> =
+            select.query_row([agent.id], |row| row.get(0)).optional()?;
         if let Some(Some(blob)) = blob {
             body::release(conn, &blob)?;
         }
@@ -64,7 +65,8 @@ pub(crate) fn log(conn: &Connection, agent: &mut Agent, content: &Bytes) -> Resu
     let number = agent.journal_last.cast_signed();
     let sum = entry_sum(agent.id, number, &body);
     let row = (agent.id, number, &body.inline[..], body.blob.as_ref(), sum);
-    conn.prepare_cached("INSERT OR REPLACE INTO journal VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(row)?;
+    conn.prepare_cached("INSERT OR REPLACE INTO journal VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(row)?;
     Ok(())
 }
 

@@ -87,8 +87,7 @@ impl Chain {
         let (mut first, mut second) = self.words;
         for pair in bytes.chunks_exact(8) {
             let (a, b) = (word(pair, 0), word(pair, 4));
-            let (a, b) =
-                if self.is_big_endian { (a, b) } else { (a.swap_bytes(), b.swap_bytes()) };
+            let (a, b) = if self.is_big_endian { (a, b) } else { (a.swap_bytes(), b.swap_bytes()) };
             first = first.wrapping_add(a).wrapping_add(second);
             second = second.wrapping_add(b).wrapping_add(first);
         }

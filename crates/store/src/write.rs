@@ -92,7 +92,9 @@ impl Engine {
         for table in ["messages", "snapshots", "journal", "outbox", "timers", "once"] {
             state::release_all(conn, table, agent.id)?;
         }
-        for table in ["messages", "seen", "snapshots", "journal", "outbox", "timers", "once", "agents"] {
+        for table in
+            ["messages", "seen", "snapshots", "journal", "outbox", "timers", "once", "agents"]
+        {
             let delete = format!("DELETE FROM {table} WHERE agent = ?1");
             conn.prepare_cached(&delete)?.execute([agent.id])?;
         }

@@ -44,6 +44,8 @@ pub(crate) struct Writer {
     pub(crate) waiting: Arc<Waiting>,
     /// `None` after the device failed, until it was opened again.
     pub(crate) engine: Option<Engine>,
+    /// Given back when all is written.
+    #[expect(dead_code, reason = "held until the thread ends")]
     pub(crate) lock: Lock,
 }
 
@@ -81,7 +83,9 @@ impl Writer {
                     drop(answer.send(closed));
                     return;
                 }
-                Some(Command::Operate(operate)) => operate(self.engine().map_err(Fault::into_error)),
+                Some(Command::Operate(operate)) => {
+                    operate(self.engine().map_err(Fault::into_error))
+                }
                 Some(Command::Write(..) | Command::Read(..)) => {
                     unreachable!("invariant: they belong to the batch")
                 }
@@ -136,7 +140,13 @@ impl Writer {
         if let Some(engine) = self.engine.as_mut() {
             engine.quarantine(name, format!("{what}: {why}"));
         }
-        refuse(batch, &StoreError::Quarantined { what: format!("agent \"{name}\""), why: format!("{what}: {why}") });
+        refuse(
+            batch,
+            &StoreError::Quarantined {
+                what: format!("agent \"{name}\""),
+                why: format!("{what}: {why}"),
+            },
+        );
     }
 
     /// Carries out a batch in one transaction. When it fails, nothing is left of it, or the store is
@@ -258,7 +268,9 @@ fn subject(command: Option<&Command>) -> Option<AgentId> {
             Write::Resend { .. } | Write::Discard { .. } => None,
         },
         Command::Read(read, _) => match read {
-            Read::Messages { mailbox: agent, .. } | Read::Journal { agent, .. } => Some(agent.clone()),
+            Read::Messages { mailbox: agent, .. } | Read::Journal { agent, .. } => {
+                Some(agent.clone())
+            }
             Read::DeadLetters { .. } | Read::Agents { .. } => None,
         },
         Command::Operate(_) | Command::Close(_) => None,
@@ -273,7 +285,8 @@ pub(crate) fn size_of_command(command: &Command) -> usize {
     let contents = match write {
         Write::Append(envelope) => envelope.payload.len(),
         Write::Commit(commit) => {
-            let envelopes = commit.outbox.iter().chain(commit.set.iter().map(|timer| &timer.envelope));
+            let envelopes =
+                commit.outbox.iter().chain(commit.set.iter().map(|timer| &timer.envelope));
             commit.snapshot.as_ref().map_or(0, |snapshot| snapshot.bytes.len())
                 + commit.journal.iter().map(|entry| BARE + entry.len()).sum::<usize>()
                 + envelopes.map(|envelope| BARE + envelope.payload.len()).sum::<usize>()

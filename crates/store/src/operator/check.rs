@@ -26,8 +26,7 @@ struct Check<'a> {
 }
 
 pub(super) fn check(engine: &Engine) -> Result<Checked, Fault> {
-    let mut check =
-        Check { engine, found: Checked::default(), messages: 0, uses: BTreeMap::new() };
+    let mut check = Check { engine, found: Checked::default(), messages: 0, uses: BTreeMap::new() };
     check.pages()?;
     for (name, why) in &engine.set_aside {
         check.note(format!("agent \"{name}\""), why.clone());
@@ -44,7 +43,11 @@ impl Check<'_> {
     }
 
     /// What is damaged is noted; all else is an error.
-    fn sort<T>(&mut self, what: impl FnOnce() -> String, result: Result<T, Fault>) -> Result<Option<T>, Fault> {
+    fn sort<T>(
+        &mut self,
+        what: impl FnOnce() -> String,
+        result: Result<T, Fault>,
+    ) -> Result<Option<T>, Fault> {
         match result {
             Ok(found) => Ok(Some(found)),
             Err(fault) if fault.is_damage() => {
@@ -172,7 +175,8 @@ impl Check<'_> {
             let Some(counted) = self.sort(what, counted)? else { continue };
             let used = self.uses.get(&hash).copied();
             if is_counted && counted != used {
-                let why = format!("it is used {} times, not {}", used.unwrap_or(0), counted.unwrap_or(0));
+                let why =
+                    format!("it is used {} times, not {}", used.unwrap_or(0), counted.unwrap_or(0));
                 self.note(what(), why);
             }
             self.found.records += 1;
