@@ -66,14 +66,28 @@ pub(crate) fn sync_folder(folder: &Path) -> std::io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
+/// Opens the store in a folder whose lock is held, or makes it if the folder has none.
+pub(crate) fn open_or_create(folder: &Path, options: &Options) -> Result<Engine, OpenError> {
+    let path = folder.join(FILE);
+    if !path.try_exists().unwrap_or(true) {
+        if log_of(folder).exists() {
+            let why = "it is gone, and its write-ahead log is there".into();
+            return Err(OpenError::Damaged { path, why });
+        }
+        create(folder, &path)?;
+    }
+    open(folder, options)
+}
+
+fn log_of(folder: &Path) -> PathBuf {
+    folder.join(format!("{FILE}-wal"))
+}
+
 /// Opens the store in a folder whose lock is held.
 pub(crate) fn open(folder: &Path, options: &Options) -> Result<Engine, OpenError> {
     let path = folder.join(FILE);
-    if !path.try_exists().unwrap_or(true) {
-        create(folder, &path)?;
-    }
     check_header(&path)?;
-    let log = folder.join(format!("{FILE}-wal"));
+    let log = log_of(folder);
     match wal::damage(&log) {
         Ok(None) => {}
         Ok(Some(why)) => return Err(OpenError::Damaged { path, why }),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 
@@ -47,6 +48,7 @@ struct Shared {
     commands: Option<Sender<Command>>,
     waiting: Arc<Waiting>,
     options: Options,
+    is_closed: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -61,7 +63,7 @@ impl Sqlite {
     pub fn open(folder: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
         let folder = folder.as_ref().to_path_buf();
         let lock = open::claim(&folder, &options)?;
-        let engine = Some(open::open(&folder, &options)?);
+        let engine = Some(open::open_or_create(&folder, &options)?);
         let waiting = Arc::new(Waiting::default());
         let (commands, receiver) = mpsc::channel();
         let writer = Writer {
@@ -75,7 +77,13 @@ impl Sqlite {
             .name("ggml-agent-store".into())
             .spawn(move || writer.run(&receiver))
             .map_err(OpenError::Thread)?;
-        let shared = Shared { commands: Some(commands), waiting, options, thread: Some(thread) };
+        let shared = Shared {
+            commands: Some(commands),
+            waiting,
+            options,
+            is_closed: Arc::default(),
+            thread: Some(thread),
+        };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -88,7 +96,9 @@ impl Sqlite {
     /// # Cancel safety
     /// The call alone closes it; the answer says when that is done.
     pub fn close(&self) -> Answer<()> {
-        self.ask(Command::Close)
+        let closed = self.ask(Command::Close);
+        self.shared.is_closed.store(true, Ordering::Release);
+        closed
     }
 
     /// Runs `work` between two transactions.
@@ -112,10 +122,16 @@ impl Sqlite {
         if let Err(error) = self.shared.send(command(sender)) {
             return Box::pin(std::future::ready(Err(error)));
         }
+        let is_closed = Arc::clone(&self.shared.is_closed);
         Box::pin(async move {
-            // Without an answer the thread has ended, in the middle of it for all that is known.
-            let why = || "the thread of the store has ended".into();
-            receiver.await.unwrap_or_else(|_| Err(StoreError::Indeterminate { why: why() }))
+            receiver.await.unwrap_or_else(|_| {
+                // What came behind the closing was never looked at.
+                if is_closed.load(Ordering::Acquire) {
+                    return Err(StoreError::Closed);
+                }
+                let why = "the thread of the store has ended".into();
+                Err(StoreError::Indeterminate { why })
+            })
         })
     }
 }
@@ -143,6 +159,9 @@ impl fmt::Debug for Sqlite {
 impl Shared {
     fn send(&self, command: Command) -> Result<(), StoreError> {
         let commands = self.commands.as_ref().ok_or(StoreError::Closed)?;
+        if self.is_closed.load(Ordering::Acquire) {
+            return Err(StoreError::Closed);
+        }
         self.waiting.came(&command, &self.options).map_err(|(len, bytes)| {
             let why = format!("{len} operations, {bytes} bytes, wait for it already");
             StoreError::Unavailable { why }
@@ -163,3 +182,6 @@ impl Drop for Shared {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
