@@ -190,8 +190,11 @@ impl Agent {
         Some(message)
     }
 
+    /// Remembers an id; one that is known (that of a timer may be) keeps its place.
     fn remember(&mut self, id: MessageId, window: usize) {
-        self.seen.insert(id);
+        if !self.seen.insert(id) {
+            return;
+        }
         self.arrivals.push_back(id);
         if self.arrivals.len() > window
             && let Some(eldest) = self.arrivals.pop_front()

@@ -1,0 +1,130 @@
+//! What an agent did, in one step.
+
+use std::collections::BTreeMap;
+
+use ggml_agent_core::store::{Commit, Position, Revision, StoreError, Watermarks};
+use rusqlite::Connection;
+
+use super::{LANES, append};
+use crate::agent::Agent;
+use crate::engine::Parts;
+use crate::error::Fault;
+use crate::{dead, mail, small, state};
+
+pub(super) fn commit(mut parts: Parts<'_>, commit: &Commit) -> Result<Revision, Fault> {
+    let Parts { conn, ref mut agent, .. } = parts;
+    agent.must_be(&commit.agent, commit.epoch)?;
+    if commit.expected.0 != agent.revision {
+        let (agent, found) = (commit.agent.clone(), Revision(agent.revision));
+        return Err(StoreError::Conflict { agent, found }.into());
+    }
+    if let Some(why) = contradiction(conn, agent, commit)? {
+        return Err(StoreError::Malformed { agent: commit.agent.clone(), why }.into());
+    }
+    agent.revision += 1;
+    agent.is_dirty = true;
+    if let Some(snapshot) = &commit.snapshot {
+        state::set_snapshot(conn, agent, snapshot)?;
+    }
+    for entry in &commit.journal {
+        state::log(conn, agent, entry)?;
+    }
+    apply(&mut parts, commit.applied, &commit.dead)?;
+    let Parts { conn, ref mut agent, .. } = parts;
+    for id in &commit.sent {
+        small::sent(conn, agent, *id)?;
+    }
+    for envelope in &commit.outbox {
+        small::send(conn, agent, envelope)?;
+    }
+    for key in &commit.fire {
+        // One that is named twice fires once.
+        if let Some(envelope) = small::timer_message(conn, parts.agent, key)? {
+            append::accept(&mut parts, &envelope)?;
+            small::cancel_timer(conn, parts.agent, key)?;
+        }
+    }
+    let agent = &mut *parts.agent;
+    for key in &commit.cancel {
+        small::cancel_timer(conn, agent, key)?;
+    }
+    for timer in &commit.set {
+        small::set_timer(conn, agent, timer)?;
+    }
+    for once in &commit.once {
+        small::keep_once(conn, agent, once)?;
+    }
+    for key in &commit.forget {
+        small::forget_once(conn, agent, key)?;
+    }
+    Ok(Revision(agent.revision))
+}
+
+fn contradiction(
+    conn: &Connection,
+    agent: &mut Agent,
+    commit: &Commit,
+) -> Result<Option<&'static str>, Fault> {
+    let (old, new) = (agent.applied, commit.applied);
+    if new.high < old.high || new.normal < old.normal {
+        return Ok(Some("the mailbox would be applied less far than it is"));
+    }
+    let tail = Position(agent.tail);
+    if new.high > tail || new.normal > tail {
+        return Ok(Some("more would be applied than there is"));
+    }
+    let is_new = |position| {
+        (position > old.high && position <= new.high)
+            || (position > old.normal && position <= new.normal)
+    };
+    if !commit.dead.iter().all(|(position, _)| is_new(*position)) {
+        return Ok(Some("a dead letter is not among the newly applied messages"));
+    }
+    if !commit.fire.is_empty() {
+        let timers = &small::index(conn, agent)?.timers;
+        if !commit.fire.iter().all(|key| timers.contains(key)) {
+            return Ok(Some("a timer that fires is not set"));
+        }
+    }
+    if commit.set.iter().any(|timer| timer.envelope.to != commit.agent) {
+        return Ok(Some("a timer's message is for somebody else"));
+    }
+    let timers = commit.set.iter().map(|timer| &timer.envelope);
+    let is_too_long = |payload: usize| payload > ggml_agent_core::limits::PAYLOAD_LEN_MAX;
+    if commit.outbox.iter().chain(timers).any(|envelope| is_too_long(envelope.payload.len())) {
+        return Ok(Some("the payload of a message is longer than an envelope may be"));
+    }
+    Ok(None)
+}
+
+/// Moves the watermarks and forgets what lies behind them; some of it becomes dead letters.
+fn apply(
+    parts: &mut Parts<'_>,
+    applied: Watermarks,
+    dead: &[(Position, String)],
+) -> Result<(), Fault> {
+    let reasons: BTreeMap<u64, &str> =
+        dead.iter().map(|(position, reason)| (position.0, reason.as_str())).collect();
+    let Parts { conn, agent, heads, .. } = parts;
+    // In the order of their arrival, whatever the lane.
+    let mut letters = BTreeMap::new();
+    for lane in LANES {
+        for (&position, &reason) in &reasons {
+            if position > applied.of(lane).0 {
+                break;
+            }
+            let mail = mail::behind(conn, agent, lane, position - 1, 1)?;
+            if let Some(mail) = mail.first().filter(|mail| mail.position == position) {
+                letters.insert(position, (mail.unpack(conn)?, reason));
+            }
+        }
+    }
+    for (stored, reason) in letters.into_values() {
+        dead::bury(conn, heads, stored.attempts, &stored.envelope, reason)?;
+    }
+    for lane in LANES {
+        mail::drop_front(conn, agent, lane, applied.of(lane).0)?;
+    }
+    agent.applied = applied;
+    Ok(())
+}

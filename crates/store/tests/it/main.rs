@@ -1,0 +1,12 @@
+//! The store as its users see it, on a real disk.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests start processes, read their settings and watch the clock"
+)]
+
+mod common;
+mod conformance;
+mod damage;
+mod kill;
+mod opening;
+mod operator;
