@@ -93,6 +93,8 @@ pub struct Machine {
     /// What the next commit holds.
     batch: Batch,
     in_flight: VecDeque<(Revision, Released)>,
+    /// A message whose delivery is not its first: it waits until that is counted.
+    held: Option<Stored>,
     /// Messages of the outbox that have left, to be reported with the next commit.
     sent: Vec<MessageId>,
 }
@@ -100,6 +102,9 @@ pub struct Machine {
 #[derive(Debug, Default)]
 struct Batch {
     handled: usize,
+    /// Messages that were handled or refused.
+    n_applied: u64,
+    begun: Vec<Position>,
     is_state_dirty: bool,
     dead: Vec<(Position, String)>,
     journal: Vec<Bytes>,
@@ -113,7 +118,7 @@ struct Batch {
 
 impl Batch {
     fn is_empty(&self) -> bool {
-        self.handled == 0 && self.dead.is_empty() && self.fire.is_empty()
+        self.handled == 0 && self.begun.is_empty() && self.dead.is_empty() && self.fire.is_empty()
     }
 }
 
@@ -133,6 +138,7 @@ impl Machine {
             once,
             batch: Batch::default(),
             in_flight: VecDeque::new(),
+            held: None,
             sent: Vec::new(),
         };
         (machine, opened.outbox.clone())
@@ -161,17 +167,28 @@ impl Machine {
                 let may_commit = self.in_flight.len() < self.rules.in_flight_max;
                 return if may_commit { Step::Commit } else { self.wait() };
             }
+            if self.held.is_some() && !self.in_flight.is_empty() {
+                return self.wait();
+            }
+            if let Some(message) = self.held.take() {
+                return Step::Hand(message);
+            }
             if let Some((lane, after)) = self.lanes.to_fetch() {
                 return Step::Fetch { lane, after, limit: limits::DURABLE_PAGE_LEN };
             }
             let Some(message) = self.lanes.take() else {
                 return self.wait();
             };
-            if message.attempts < self.rules.deliveries_max {
+            if message.attempts >= self.rules.deliveries_max {
+                let why = format!("delivered {} times without success", message.attempts);
+                self.refused(&message, why);
+            } else if message.attempts == 0 {
                 return Step::Hand(message);
+            } else {
+                // It may end the process: what is not counted before is never counted.
+                self.batch.begun.push(message.position);
+                self.held = Some(message);
             }
-            let why = format!("delivered {} times without success", message.attempts);
-            self.refused(&message, why);
         }
     }
 
@@ -189,6 +206,7 @@ impl Machine {
         self.lanes.done(message.envelope.priority, message.position);
         let batch = &mut self.batch;
         batch.handled += 1;
+        batch.n_applied += 1;
         batch.is_state_dirty |= effects.is_state_dirty;
         batch.acknowledged.push(message.envelope.id);
         batch.journal.extend(effects.journal);
@@ -221,6 +239,7 @@ impl Machine {
     /// `message` cannot be handled, now or ever: it becomes a dead letter.
     pub fn refused(&mut self, message: &Stored, why: String) {
         self.lanes.done(message.envelope.priority, message.position);
+        self.batch.n_applied += 1;
         self.batch.acknowledged.push(message.envelope.id);
         self.batch.dead.push((message.position, why));
     }
@@ -261,6 +280,8 @@ impl Machine {
         }
         commit.snapshot = snapshot;
         commit.journal = batch.journal;
+        commit.n_applied = Some(batch.n_applied);
+        commit.begun = batch.begun;
         commit.dead = batch.dead;
         commit.outbox = batch.outbox;
         commit.sent = std::mem::take(&mut self.sent);

@@ -31,7 +31,8 @@ pub enum StoreError {
         /// The epoch that holds now.
         current: Epoch,
     },
-    /// The agent's record is not the one that the commit was made from: open it again.
+    /// The agent's record is not the one that the commit was made from, or a message that it applies was
+    /// evicted: open it again.
     #[error("the record of \"{agent}\" is at revision {}", found.0)]
     Conflict {
         /// Whose commit.

@@ -100,7 +100,8 @@ pub enum Accepted {
 pub struct Stored {
     /// Where it is.
     pub position: Position,
-    /// How often its delivery began, as far as is known, and did not end.
+    /// How often its delivery began and did not end; 1 too much if it was first in its lane when a process
+    /// ended that nobody heard of again.
     pub attempts: u32,
     /// The message.
     pub envelope: Envelope,
@@ -165,9 +166,10 @@ pub struct Open {
     pub agent: AgentId,
     /// Bounds of the mailbox from now on.
     pub bounds: Bounds,
-    /// What the incarnation before had in hand when it ended, whose attempts are counted. `None` when
-    /// nobody knows, as after a crash of the process: then the first message of each lane may have been
-    /// in hand, unless that incarnation was closed.
+    /// What the incarnation before had in hand when it ended: its delivery began once, at least. `None` when
+    /// nobody knows, as after a crash of the process: then that holds for the first message of each lane,
+    /// unless that incarnation was closed. A later delivery is counted when it [begins](Commit::begun), so that
+    /// no message is held to be at fault for processes that ended before they came to it.
     pub in_hand: Option<Vec<Position>>,
 }
 
@@ -211,6 +213,12 @@ pub struct Commit {
     pub journal: Vec<Bytes>,
     /// How far the mailbox is applied now; what lies behind is forgotten.
     pub applied: Watermarks,
+    /// How many messages that are, if the store is to see to it: if one of them was evicted meanwhile, and is a
+    /// dead letter, the commit is refused as a [conflict](super::StoreError::Conflict), so that nothing is both
+    /// dead and applied.
+    pub n_applied: Option<u64>,
+    /// Messages whose delivery begins, and is counted, though it is not the first one.
+    pub begun: Vec<Position>,
     /// Messages among the newly applied that become dead letters, and why.
     pub dead: Vec<(Position, String)>,
     /// Messages to send. Nobody may send one before its commit is answered.
@@ -241,6 +249,8 @@ impl Commit {
             snapshot: None,
             journal: Vec::new(),
             applied,
+            n_applied: None,
+            begun: Vec::new(),
             dead: Vec::new(),
             outbox: Vec::new(),
             sent: Vec::new(),

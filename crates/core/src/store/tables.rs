@@ -27,6 +27,8 @@ pub struct Tables {
     agents: BTreeMap<AgentId, Agent>,
     dead: BTreeMap<u64, DeadRecord>,
     dead_last: u64,
+    /// The highest epoch of an agent that was removed: who begins anew under an old name begins behind it.
+    removed: Epoch,
     dedupe_ids_max: usize,
 }
 
@@ -50,6 +52,7 @@ impl Tables {
             agents: BTreeMap::new(),
             dead: BTreeMap::new(),
             dead_last: 0,
+            removed: Epoch(0),
             dedupe_ids_max: ids_max,
         }
     }
@@ -70,7 +73,10 @@ impl Tables {
                 None => Err(StoreError::UnknownDeadLetter { number }),
             },
             Write::Remove { agent } => match self.agents.remove(&agent) {
-                Some(_) => Ok(Written::Done),
+                Some(removed) => {
+                    self.removed = self.removed.max(removed.epoch());
+                    Ok(Written::Done)
+                }
                 None => Err(StoreError::UnknownMailbox { agent }),
             },
         }
@@ -114,7 +120,8 @@ impl Tables {
     }
 
     fn open(&mut self, open: Open) -> Opened {
-        let agent = self.agents.entry(open.agent).or_insert_with(|| Agent::new(open.bounds));
+        let agent =
+            self.agents.entry(open.agent).or_insert_with(|| Agent::new(open.bounds, self.removed));
         agent.open(open.bounds, open.in_hand.as_deref())
     }
 

@@ -45,10 +45,10 @@ pub(super) enum Arrival {
 }
 
 impl Agent {
-    pub(super) fn new(bounds: Bounds) -> Self {
+    pub(super) fn new(bounds: Bounds, epoch: Epoch) -> Self {
         Self {
             bounds,
-            epoch: Epoch(0),
+            epoch,
             revision: Revision(0),
             is_closed: true,
             applied: Watermarks::default(),
@@ -64,6 +64,10 @@ impl Agent {
             timers: BTreeMap::new(),
             once: BTreeMap::new(),
         }
+    }
+
+    pub(super) fn epoch(&self) -> Epoch {
+        self.epoch
     }
 
     pub(super) fn open(&mut self, bounds: Bounds, in_hand: Option<&[Position]>) -> Opened {
@@ -98,7 +102,7 @@ impl Agent {
                 None => !was_closed && firsts.contains(&Some(*position)),
             };
             if was_in_hand {
-                message.attempts = message.attempts.saturating_add(1);
+                message.attempts = message.attempts.max(1);
             }
         }
     }
@@ -232,6 +236,9 @@ impl Agent {
         if let Some(why) = self.contradiction(&commit) {
             return Err(StoreError::Malformed { agent: commit.agent, why });
         }
+        if commit.n_applied.is_some_and(|n| n != self.n_up_to(commit.applied)) {
+            return Err(StoreError::Conflict { agent: commit.agent, found: self.revision });
+        }
         self.revision.0 += 1;
         if let Some(snapshot) = commit.snapshot {
             self.snapshot = Some(snapshot);
@@ -240,6 +247,11 @@ impl Agent {
         for bytes in commit.journal {
             self.journal_last += 1;
             self.journal.insert(self.journal_last, bytes);
+        }
+        for message in self.messages.values_mut() {
+            if commit.begun.contains(&message.position) {
+                message.attempts = message.attempts.saturating_add(1);
+            }
         }
         let dead = self.apply(commit.applied, commit.dead);
         self.outbox.retain(|envelope| !commit.sent.contains(&envelope.id));
@@ -274,8 +286,12 @@ impl Agent {
             return Some("more would be applied than there is");
         }
         let is_new = |position| {
-            (position > old.high && position <= new.high)
-                || (position > old.normal && position <= new.normal)
+            let mut lanes = [Priority::High, Priority::Normal].into_iter();
+            match lanes.find(|lane| self.messages.contains_key(&(*lane, position))) {
+                Some(lane) => position <= new.of(lane),
+                // It was evicted, and is dead already, or it was never there.
+                None => position > old.high.min(old.normal) && position <= new.high.max(new.normal),
+            }
         };
         if !commit.dead.iter().all(|(position, _)| is_new(*position)) {
             return Some("a dead letter is not among the newly applied messages");
@@ -287,6 +303,11 @@ impl Agent {
             return Some("a timer's message is for somebody else");
         }
         None
+    }
+
+    fn n_up_to(&self, applied: Watermarks) -> u64 {
+        let n = |lane| self.messages.range((lane, Position(0))..=(lane, applied.of(lane))).count();
+        (n(Priority::High) + n(Priority::Normal)) as u64
     }
 
     /// Moves the watermarks and forgets what lies behind them; returns what becomes dead letters.

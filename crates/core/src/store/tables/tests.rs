@@ -86,6 +86,29 @@ fn a_commit_is_refused_whole() {
 }
 
 #[test]
+fn what_was_evicted_while_it_was_in_hand_is_not_applied_too() {
+    let bounds = Bounds { messages_max: 1, bytes_max: 10, on_full: OnFull::DropOldest };
+    let (mut tables, opened) = opened(bounds);
+    append(&mut tables, 1).expect("room");
+    append(&mut tables, 2).expect("it takes the place of the first");
+    let to = |normal| Watermarks { high: Position(0), normal: Position(normal) };
+    let first = Commit::new(id("a"), opened.epoch, opened.revision, to(1));
+    let conflict = Err(StoreError::Conflict { agent: id("a"), found: Revision(0) });
+    assert_eq!(tables.commit(Commit { n_applied: Some(1), ..first.clone() }), conflict);
+    assert_eq!(tables.commit(Commit { n_applied: Some(0), ..first }), Ok(Revision(1)));
+}
+
+#[test]
+fn who_begins_under_the_name_of_one_that_was_removed_is_another() {
+    let (mut tables, opened) = opened(Bounds::DEFAULT);
+    tables.write(Write::Remove { agent: id("a") }).expect("it is there");
+    tables.open(Open { agent: id("a"), bounds: Bounds::DEFAULT, in_hand: None });
+    let old = Commit::new(id("a"), opened.epoch, opened.revision, Watermarks::default());
+    let fenced = Err(StoreError::Fenced { agent: id("a"), current: Epoch(2) });
+    assert_eq!(tables.commit(old), fenced);
+}
+
+#[test]
 fn who_was_begun_again_is_fenced() {
     let (mut tables, first) = opened(Bounds::DEFAULT);
     let again = Open { agent: id("a"), bounds: Bounds::DEFAULT, in_hand: Some(vec![]) };
@@ -112,12 +135,17 @@ fn attempts_are_counted_for_what_was_or_may_have_been_in_hand() {
     };
     open(&mut tables, Some(vec![Position(2)]));
     assert_eq!(attempts(&tables), [0, 1, 0]);
+    open(&mut tables, None);
+    // Again and again: that says nothing new of the first.
     let third = open(&mut tables, None);
     assert_eq!(attempts(&tables), [1, 1, 0]);
+    let begins = Commit::new(id("a"), third.epoch, third.revision, Watermarks::default());
+    tables.commit(Commit { begun: vec![Position(1)], ..begins }).expect("good");
+    assert_eq!(attempts(&tables), [2, 1, 0]);
     assert!(tables.close(&id("a"), first.epoch).is_err());
     tables.close(&id("a"), third.epoch).expect("the newest");
     open(&mut tables, None);
-    assert_eq!(attempts(&tables), [1, 1, 0]);
+    assert_eq!(attempts(&tables), [2, 1, 0]);
 }
 
 #[test]
