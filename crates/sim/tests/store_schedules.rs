@@ -1,0 +1,149 @@
+//! Durable agents on a disk that loses what was not synced, over many schedules; and the bugs that the
+//! oracle must see.
+
+#![expect(clippy::print_stdout, clippy::panic, reason = "a failing seed tells how to repeat it")]
+
+use ggml_agent_sim::store::driver::{Bug, Minimal};
+use ggml_agent_sim::store::oracle::Violation;
+use ggml_agent_sim::store::schedules::{
+    Counts, Failed, Failure, Plan, Scenario, Weather, explore, run,
+};
+use ggml_agent_sim::store::{Fencing, Honesty};
+
+/// The seed to run alone, if somebody repeats a failure.
+fn one_seed() -> Option<u64> {
+    std::env::var_os("GGML_AGENT_SEED")?.to_str()?.parse().ok()
+}
+
+/// Runs at least so many schedules in this weather.
+fn must_hold(weather: Weather, n_schedules: u64) -> Counts {
+    let mut total = Counts::default();
+    let first = one_seed().unwrap_or(0);
+    for seed in first.. {
+        match explore::<Minimal>(seed..seed + 1, weather, &Scenario::honest(None)) {
+            Ok(counts) => total.add(&counts),
+            Err(failed) => panic!(
+                "{failed}\nrepeat with: GGML_AGENT_SEED={seed} cargo test -p ggml-agent-sim \
+                 --test store_schedules {weather:?}"
+            ),
+        }
+        if total.n_schedules >= n_schedules {
+            break;
+        }
+    }
+    println!("{weather:?}: {total:?}");
+    total
+}
+
+#[test]
+fn nothing_is_lost_under_power_cuts() {
+    let counts = must_hold(Weather::Calm, 20_000);
+    assert!(counts.n_cuts > 10_000 && counts.n_crashed > 1_000 && counts.n_dead > 1_000);
+}
+
+#[test]
+fn nothing_is_lost_when_writes_fail_and_a_mailbox_is_full() {
+    let counts = must_hold(Weather::Faulty, 20_000);
+    assert!(counts.n_cuts > 10_000 && counts.n_crashed > 1_000 && counts.n_dead > 1_000);
+}
+
+#[test]
+fn nothing_is_lost_when_an_agent_is_begun_twice() {
+    let counts = must_hold(Weather::Crowded, 20_000);
+    assert!(counts.n_cuts > 10_000 && counts.n_usurped > 10_000 && counts.n_fenced > 1_000);
+}
+
+#[test]
+fn one_seed_is_one_schedule() {
+    for weather in [Weather::Calm, Weather::Faulty, Weather::Crowded] {
+        for seed in 0..100 {
+            let plan = Plan { seed, weather, cut: None, cuts_per_mille: 30 };
+            let scenario = Scenario { is_traced: true, ..Scenario::honest(None) };
+            let [first, again] = [(); 2].map(|()| run::<Minimal>(plan, &scenario));
+            assert!(first.trace == again.trace, "{plan:?} gives two traces");
+            assert_eq!(first.counts, again.counts, "{plan:?}");
+        }
+    }
+}
+
+/// What the oracle says of a scenario that is broken, first of all.
+fn caught(weather: Weather, scenario: &Scenario<Option<Bug>>) -> Vec<Violation> {
+    match explore::<Minimal>(0..100, weather, scenario) {
+        Err(failed) => match *failed {
+            Failed { failure: Failure::Violated(violations), .. } => violations,
+            stuck => panic!("{stuck}"),
+        },
+        Ok(counts) => panic!("not caught in {} schedules", counts.n_schedules),
+    }
+}
+
+fn caught_bug(bug: Bug) -> Vec<Violation> {
+    caught(Weather::Calm, &Scenario::honest(Some(bug)))
+}
+
+#[test]
+fn acknowledging_before_the_commit_is_caught() {
+    let violations = caught_bug(Bug::AcknowledgeBeforeCommit);
+    let lost = |violation: &Violation| {
+        matches!(violation, Violation::AcknowledgedWithoutState { .. } | Violation::Lost { .. })
+    };
+    assert!(violations.iter().any(lost), "{violations:?}");
+}
+
+#[test]
+fn acknowledging_after_the_commit_is_caught() {
+    let violations = caught_bug(Bug::AcknowledgeAfterCommit);
+    let ahead =
+        |violation: &Violation| matches!(violation, Violation::StateWithoutAcknowledgement { .. });
+    assert!(violations.iter().any(ahead), "{violations:?}");
+}
+
+#[test]
+fn sending_before_the_commit_is_caught() {
+    let violations = caught_bug(Bug::OutboxBeforeCommit);
+    let invented = |violation: &Violation| {
+        matches!(violation, Violation::Invented { .. } | Violation::Lost { .. })
+    };
+    assert!(violations.iter().any(invented), "{violations:?}");
+}
+
+#[test]
+fn fresh_ids_after_a_restart_are_caught() {
+    let violations = caught_bug(Bug::FreshIds);
+    let twice = |violation: &Violation| {
+        matches!(
+            violation,
+            Violation::AppliedTwice { .. }
+                | Violation::WaitsTwice { .. }
+                | Violation::StateWithoutAcknowledgement { .. }
+        )
+    };
+    assert!(violations.iter().any(twice), "{violations:?}");
+}
+
+#[test]
+fn trimming_too_early_is_caught() {
+    let violations = caught_bug(Bug::TrimTooEarly);
+    let lost = |violation: &Violation| {
+        matches!(violation, Violation::AcknowledgedWithoutState { .. } | Violation::Lost { .. })
+    };
+    assert!(violations.iter().any(lost), "{violations:?}");
+}
+
+#[test]
+fn a_store_that_accepts_an_old_epoch_is_caught() {
+    for fencing in [Fencing::NoEpoch, Fencing::Nothing] {
+        let scenario = Scenario { fencing, ..Scenario::honest(None) };
+        let violations = caught(Weather::Crowded, &scenario);
+        let unfenced = |violation: &Violation| matches!(violation, Violation::Unfenced { .. });
+        assert!(violations.iter().any(unfenced), "{violations:?}");
+    }
+}
+
+#[test]
+fn a_store_that_answers_before_the_sync_is_caught() {
+    let scenario = Scenario { honesty: Honesty::Lying, ..Scenario::honest(None) };
+    let violations = caught(Weather::Calm, &scenario);
+    let lost = |violation: &Violation| matches!(violation, Violation::Lost { .. });
+    assert!(violations.iter().any(lost), "{violations:?}");
+}
