@@ -1,1 +1,106 @@
-//! The laws.
+//! The laws of the seam as cases that every engine is held against.
+//!
+//! An engine is plugged in by a [`World`], which says how its stores are made and opened again. Cases are
+//! grouped by what they are about; [`random`] then compares an engine with
+//! [`Tables`](ggml_agent_core::store::Tables) step by step.
+
+#![expect(clippy::print_stderr, reason = "a case that fails says its name")]
+
+mod bounds;
+mod commit;
+mod dead;
+mod effects;
+mod ground;
+mod incarnations;
+mod listing;
+mod mailbox;
+mod order;
+mod random;
+mod state;
+
+use std::ops::Range;
+
+use ggml_agent_core::limits;
+use ggml_agent_core::store::StoreRef;
+
+use self::ground::Ground;
+
+/// How a process ends before its store is opened again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// In order.
+    Close,
+    /// By a power cut; or, where that cannot be had, as hard as possible.
+    Cut,
+}
+
+/// What makes stores of one engine.
+pub trait World {
+    /// An empty store. The one before is not used any more.
+    fn fresh(&mut self) -> StoreRef;
+
+    /// The same store, opened again after its process has ended. Never called for a volatile one.
+    fn reopen(&mut self, store: StoreRef, end: End) -> StoreRef;
+
+    /// Does some of what an answer waits for; false if the engine works by itself, and wakes who waits.
+    fn work(&mut self) -> bool {
+        false
+    }
+
+    /// By how many ids its mailboxes know duplicates. The cases about that run only if it is small.
+    fn dedupe_ids_max(&self) -> usize {
+        limits::DEDUPE_IDS_MAX
+    }
+}
+
+/// A case: its name is a statement.
+type Case = (&'static str, fn(&mut Ground<'_>));
+
+/// Names a case.
+macro_rules! cases {
+    ($($case:ident),* $(,)?) => {
+        pub(super) const CASES: &[super::Case] = &[$((stringify!($case), $case)),*];
+    };
+}
+use cases;
+
+/// All cases, by what they are about.
+const GROUPS: [(&str, &[Case]); 9] = [
+    ("mailbox", mailbox::CASES),
+    ("order", order::CASES),
+    ("bounds", bounds::CASES),
+    ("incarnations", incarnations::CASES),
+    ("commit", commit::CASES),
+    ("state", state::CASES),
+    ("effects", effects::CASES),
+    ("dead", dead::CASES),
+    ("listing", listing::CASES),
+];
+
+/// Runs every case, each on a store of its own, and then the comparison with each of `seeds`.
+///
+/// # Panics
+/// When a case fails; its name is printed, or the seed.
+pub fn conforms(world: &mut dyn World, seeds: Range<u64>) {
+    for (group, cases) in GROUPS {
+        for (case, run) in cases {
+            let _name = Name(format!("case {group}::{case}"));
+            run(&mut Ground::new(world));
+        }
+    }
+    for seed in seeds {
+        let _name = Name(format!("seed {seed}: repeat it with GGML_AGENT_SEED={seed}"));
+        random::agrees_with_the_tables(world, seed);
+    }
+}
+
+/// Says what failed, if something did.
+struct Name(String);
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("conformance, {}", self.0);
+        }
+    }
+}
