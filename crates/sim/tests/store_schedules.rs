@@ -3,7 +3,7 @@
 
 #![expect(clippy::print_stdout, clippy::panic, reason = "a failing seed tells how to repeat it")]
 
-use ggml_agent_sim::store::driver::{Bug, Minimal};
+use ggml_agent_sim::store::driver::{Bug, Driver, Minimal, Ruled};
 use ggml_agent_sim::store::oracle::Violation;
 use ggml_agent_sim::store::schedules::{
     Counts, Failed, Failure, Plan, Scenario, Weather, explore, run,
@@ -16,15 +16,18 @@ fn one_seed() -> Option<u64> {
 }
 
 /// Runs at least so many schedules in this weather.
-fn must_hold(weather: Weather, n_schedules: u64) -> Counts {
+fn must_hold<D: Driver>(weather: Weather, n_schedules: u64) -> Counts
+where
+    D::Options: Default,
+{
     let mut total = Counts::default();
     let first = one_seed().unwrap_or(0);
     for seed in first.. {
-        match explore::<Minimal>(seed..seed + 1, weather, &Scenario::honest(None)) {
+        match explore::<D>(seed..seed + 1, weather, &Scenario::honest(D::Options::default())) {
             Ok(counts) => total.add(&counts),
             Err(failed) => panic!(
                 "{failed}\nrepeat with: GGML_AGENT_SEED={seed} cargo test -p ggml-agent-sim \
-                 --test store_schedules {weather:?}"
+                 --test store_schedules"
             ),
         }
         if total.n_schedules >= n_schedules {
@@ -37,20 +40,30 @@ fn must_hold(weather: Weather, n_schedules: u64) -> Counts {
 
 #[test]
 fn nothing_is_lost_under_power_cuts() {
-    let counts = must_hold(Weather::Calm, 20_000);
-    assert!(counts.n_cuts > 10_000 && counts.n_crashed > 1_000 && counts.n_dead > 1_000);
+    for counts in
+        [must_hold::<Minimal>(Weather::Calm, 10_000), must_hold::<Ruled>(Weather::Calm, 15_000)]
+    {
+        assert!(counts.n_cuts > 10_000 && counts.n_crashed > 1_000 && counts.n_dead > 1_000);
+    }
 }
 
 #[test]
 fn nothing_is_lost_when_writes_fail_and_a_mailbox_is_full() {
-    let counts = must_hold(Weather::Faulty, 20_000);
-    assert!(counts.n_cuts > 10_000 && counts.n_crashed > 1_000 && counts.n_dead > 1_000);
+    for counts in
+        [must_hold::<Minimal>(Weather::Faulty, 10_000), must_hold::<Ruled>(Weather::Faulty, 15_000)]
+    {
+        assert!(counts.n_cuts > 10_000 && counts.n_crashed > 1_000 && counts.n_dead > 1_000);
+    }
 }
 
 #[test]
 fn nothing_is_lost_when_an_agent_is_begun_twice() {
-    let counts = must_hold(Weather::Crowded, 20_000);
-    assert!(counts.n_cuts > 10_000 && counts.n_usurped > 10_000 && counts.n_fenced > 1_000);
+    for counts in [
+        must_hold::<Minimal>(Weather::Crowded, 10_000),
+        must_hold::<Ruled>(Weather::Crowded, 15_000),
+    ] {
+        assert!(counts.n_cuts > 10_000 && counts.n_usurped > 10_000 && counts.n_fenced > 1_000);
+    }
 }
 
 #[test]

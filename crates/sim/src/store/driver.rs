@@ -1,12 +1,14 @@
-//! What stands between a durable agent and its store, and a small one of it.
+//! What stands between a durable agent and its store: a small one, and one by the rules of the core.
 
 mod minimal;
+mod ruled;
 
 use ggml_agent_core::store::{Position, StoreError, StoreRef};
 
 use super::clerk::Clerk;
 
 pub use self::minimal::{Bug, Minimal};
+pub use self::ruled::Ruled;
 
 /// Drives one incarnation of a [`Clerk`] on a store: reads its mailbox, lets it handle, commits, sends what
 /// it sends. Under test is its order of things: a schedule may stop it between any two turns.
