@@ -26,6 +26,8 @@ pub enum Weather {
     Faulty,
     /// Incarnations are begun while the one before still runs; a full mailbox drops what is newest.
     Crowded,
+    /// A full mailbox drops what is oldest, which its agent may have in hand.
+    Evicting,
 }
 
 /// One schedule.

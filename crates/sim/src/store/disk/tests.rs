@@ -1,7 +1,8 @@
 use std::pin::Pin;
 
 use ggml_agent_core::store::{
-    Accepted, Answer, Bounds, Open, Position, Read, Store, Write, Written,
+    Accepted, Answer, Bounds, Commit, Found, Open, Position, Read, Revision, Store, Watermarks,
+    Write, Written,
 };
 use ggml_agent_core::{Envelope, MessageId, MessageType, Priority};
 
@@ -40,7 +41,7 @@ fn durable(disk: &SimDisk) -> Vec<u128> {
     let (lane, after) = (Priority::Normal, Position(0));
     let read = Read::Messages { mailbox: id("a"), lane, after, limit: 100 };
     match disk.durable().read(&read) {
-        Ok(ggml_agent_core::store::Found::Messages(found)) => {
+        Ok(Found::Messages(found)) => {
             found.iter().map(|message| message.envelope.id.to_u128()).collect()
         }
         _ => Vec::new(),
@@ -127,6 +128,37 @@ fn a_write_that_fails_changes_nothing_or_nobody_knows_what() {
         happened[durable(&disk).len()] += 1;
     }
     assert!(happened.iter().all(|&n| n > 20), "{happened:?}");
+}
+
+#[test]
+fn the_power_goes_at_the_commit_that_is_named() {
+    let revisions = |cut_of: fn(u64) -> Cut| {
+        let mut found = [0; 4];
+        for seed in 0..100 {
+            let (disk, store) = ready(Setup::new(seed));
+            disk.cut_at(cut_of(2));
+            let mut answers = Vec::new();
+            for expected in 0..3 {
+                let commit =
+                    Commit::new(id("a"), Epoch(1), Revision(expected), Watermarks::default());
+                answers.push(store.write(Write::Commit(Box::new(commit))));
+                assert_eq!(disk.is_open(), expected == 0);
+            }
+            for answer in &mut answers {
+                let heard = now(answer);
+                assert!(matches!(heard, None | Some(Err(StoreError::Closed))), "{heard:?}");
+            }
+            let all = disk.durable().read(&Read::Agents { after: None, limit: 1 });
+            let Ok(Found::Agents(agents)) = all else { panic!("{all:?}") };
+            found[usize::try_from(agents[0].revision.0).expect("small")] += 1;
+        }
+        found
+    };
+    let [none, one, ..] = revisions(Cut::Before);
+    assert!(none > 10 && one > 10 && none + one == 100, "the second has not happened");
+    let [none, one, two, _] = revisions(Cut::After);
+    assert!(none > 10 && one > 5 && two > 10 && none + one + two == 100);
+    assert_eq!(revisions(Cut::Synced), [0, 0, 100, 0]);
 }
 
 #[test]

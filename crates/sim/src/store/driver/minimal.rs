@@ -23,6 +23,8 @@ pub enum Bug {
     AcknowledgeAfterCommit,
     /// What a handler sends is sent before its commit.
     OutboxBeforeCommit,
+    /// What waits in the outbox is sent from its end.
+    OutboxOutOfOrder,
     /// What waits in the outbox after a restart is sent under another id.
     FreshIds,
     /// The mailbox is acknowledged as far as it was read, not as far as it was handled.
@@ -167,6 +169,9 @@ impl Minimal {
                 let outgoing = commit.outbox.into_iter();
                 self.outbox
                     .extend(outgoing.map(|envelope| Outgoing { record: envelope.id, envelope }));
+                if self.bug == Some(Bug::OutboxOutOfOrder) {
+                    self.outbox.make_contiguous().reverse();
+                }
                 if let Some(then) = then {
                     self.commit(Box::new(Commit { expected: revision, ..*then }), None);
                 }
@@ -198,8 +203,8 @@ impl Minimal {
 
     /// Begins what is next to do.
     fn go_on(&mut self) -> Turn {
-        if let Some(outgoing) = self.outbox.front()
-            && self.rng.chance(70)
+        if self.rng.chance(70)
+            && let Some(outgoing) = self.outbox.front()
         {
             let answer = self.store.write(Write::Append(outgoing.envelope.clone()));
             self.doing = Doing::Sending(answer);
@@ -298,7 +303,7 @@ impl Minimal {
                 }
                 self.commit(Box::new(commit), None);
             }
-            Some(Bug::FreshIds | Bug::TrimTooEarly) | None => {
+            Some(Bug::OutboxOutOfOrder | Bug::FreshIds | Bug::TrimTooEarly) | None => {
                 self.commit(Box::new(commit), None);
             }
         }

@@ -49,6 +49,9 @@ impl<D: Driver> World<D> {
             Weather::Crowded => {
                 Bounds { messages_max: 6, on_full: OnFull::DropNewest, ..Bounds::DEFAULT }
             }
+            Weather::Evicting => {
+                Bounds { messages_max: 3, on_full: OnFull::DropOldest, ..Bounds::DEFAULT }
+            }
         };
         let clerks = [
             Clerk::new(first.clone(), Some(second.clone()), bounds, 1 + rng.below(3)),
@@ -132,7 +135,7 @@ impl<D: Driver> World<D> {
 
     fn trouble(&mut self) {
         match self.plan.weather {
-            Weather::Calm => {}
+            Weather::Calm | Weather::Evicting => {}
             Weather::Faulty => {
                 let faults = [Fault::NoSpace, Fault::Unavailable, Fault::Indeterminate];
                 let (n, fault) = (1 + self.rng.below(4) as u64, self.rng.pick(&faults));
