@@ -40,7 +40,8 @@ pub trait World {
     /// An empty store. The one before is not used any more.
     fn fresh(&mut self) -> StoreRef;
 
-    /// The same store, opened again after its process has ended. Never called for a volatile one.
+    /// The same store, opened again after its process has ended. `store` is the last handle of it, and all
+    /// answers were heard or dropped. Never called for a volatile one.
     fn reopen(&mut self, store: StoreRef, end: End) -> StoreRef;
 
     /// Does some of what an answer waits for; false if the engine works by itself, and wakes who waits.

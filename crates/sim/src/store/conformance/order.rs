@@ -1,5 +1,7 @@
 //! Writes happen in the order in which they are begun, whoever listens.
 
+use std::thread;
+
 use ggml_agent_core::store::{Accepted, Commit, Position, Revision, Write, Written};
 
 use super::End;
@@ -7,6 +9,7 @@ use super::ground::{ALL, Ground, commit_of, id, letter, timer};
 
 super::cases![
     many_writes_at_once_come_in_order,
+    writes_of_several_threads_keep_each_its_order,
     a_read_sees_what_was_begun_before_it,
     an_answer_that_nobody_hears_is_no_loss,
     what_survives_of_writes_without_an_answer_is_a_prefix,
@@ -22,7 +25,33 @@ fn many_writes_at_once_come_in_order(ground: &mut Ground<'_>) {
     for (position, answer) in answers.into_iter().rev() {
         assert_eq!(ground.run(answer), Ok(Accepted::At(Position(position))));
     }
+    drop(store);
     ground.holds(|ground| assert!(ground.waiting().into_iter().eq(1..=300)));
+}
+
+fn writes_of_several_threads_keep_each_its_order(ground: &mut Ground<'_>) {
+    ground.open("a");
+    let store = ground.store();
+    let begin = &|thread: u64| {
+        let numbers = thread * 100..thread * 100 + 50;
+        numbers.map(|number| store.append(letter(number))).collect::<Vec<_>>()
+    };
+    let answers: Vec<_> = thread::scope(|scope| {
+        let threads = [1, 2, 3, 4].map(|thread| scope.spawn(move || begin(thread)));
+        threads.into_iter().flat_map(|thread| thread.join().expect("it only writes")).collect()
+    });
+    for answer in answers {
+        let answer = ground.run(answer);
+        assert!(matches!(answer, Ok(Accepted::At(_))), "{answer:?}");
+    }
+    drop(store);
+    ground.holds(|ground| {
+        let waiting = ground.waiting();
+        for thread in [1, 2, 3, 4] {
+            let of_thread = waiting.iter().copied().filter(|number| number / 100 == thread);
+            assert!(of_thread.eq(thread * 100..thread * 100 + 50), "{waiting:?}");
+        }
+    });
 }
 
 fn a_read_sees_what_was_begun_before_it(ground: &mut Ground<'_>) {
