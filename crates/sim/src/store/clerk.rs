@@ -1,13 +1,14 @@
 //! The agent that is made durable in the simulator: it notes each letter, and tells the next one of it.
 //!
 //! Its state is the list of what it applied, so that a state says by itself what was lost, applied twice or
-//! in another order. A letter may be poison: handling it fails.
+//! in another order. A letter may be poison: handling it fails; or ask for a timer, which brings another
+//! letter.
 
 use std::fmt::Write as _;
 use std::str::FromStr;
 
 use bytes::Bytes;
-use ggml_agent_core::store::{Bounds, Snapshot, Stored};
+use ggml_agent_core::store::{Bounds, Snapshot, Stored, Timer};
 use ggml_agent_core::{AgentId, Envelope, MessageId, MessageType, Priority};
 
 use super::oracle::Letter;
@@ -39,6 +40,35 @@ pub struct Draft {
     pub letter: Letter,
 }
 
+/// What a clerk does when it handles a letter, beside noting it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Deeds {
+    /// It tells the next one.
+    pub draft: Option<Draft>,
+    /// It sets a timer, whose letter comes back to itself.
+    pub alarm: Option<Alarm>,
+}
+
+/// A timer that a clerk sets: its envelope has no id yet, which is its driver's affair.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alarm {
+    /// Its key.
+    pub key: String,
+    /// When it is due: later ones are due later, so their letters come in order.
+    pub due_ms: u64,
+    /// What it says.
+    pub letter: Letter,
+}
+
+impl Alarm {
+    /// The timer, with an id for its message.
+    #[must_use]
+    pub fn timer(self, id: MessageId, to: AgentId) -> Timer {
+        let envelope = envelope_of(id, to, &self.letter);
+        Timer { key: self.key, due_ms: self.due_ms, envelope }
+    }
+}
+
 /// The handler failed: nothing of this incarnation counts that was not committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Crashed;
@@ -54,14 +84,35 @@ impl Clerk {
     ///
     /// # Errors
     /// [`Crashed`] when it is poison; or weak poison, and delivered for the first time.
-    pub fn handle(&mut self, message: &Stored) -> Result<Option<Draft>, Crashed> {
+    pub fn handle(&mut self, message: &Stored) -> Result<Deeds, Crashed> {
         let letter = letter_of(&message.envelope);
         let kind = Kind::of(&letter);
         if kind == Kind::Poison || (kind == Kind::WeakPoison && message.attempts == 0) {
             return Err(Crashed);
         }
         self.applied.push(letter);
-        Ok(self.drafts().pop())
+        let alarm = if kind == Kind::Alarm { self.alarms().pop() } else { None };
+        Ok(Deeds { draft: self.drafts().pop(), alarm })
+    }
+
+    /// The timers that it sets, over all of its state.
+    ///
+    /// # Panics
+    /// Never: what makes a good name makes another one.
+    #[must_use]
+    pub fn alarms(&self) -> Vec<Alarm> {
+        let causes = self.applied.iter().filter(|cause| Kind::of(cause) == Kind::Alarm);
+        let alarm = |(cause, number): (&Letter, u64)| Alarm {
+            key: format!("alarm {number}"),
+            due_ms: number,
+            letter: Letter {
+                sender: format!("{}-alarm", self.id).parse().expect("invariant: a good name"),
+                lane: cause.lane,
+                sequence: number,
+                says: Kind::harmless(cause.sequence * 1_000 + cause.says),
+            },
+        };
+        causes.zip(1..).map(alarm).collect()
     }
 
     /// What it sends, over all of its state: one letter for each that it applied.
@@ -103,6 +154,8 @@ impl Clerk {
 pub enum Kind {
     /// Nothing.
     Harmless,
+    /// It lets it set a timer.
+    Alarm,
     /// It crashes it once.
     WeakPoison,
     /// It crashes it.
@@ -114,6 +167,7 @@ impl Kind {
     #[must_use]
     pub fn of(letter: &Letter) -> Self {
         match letter.says % 32 {
+            26..=29 => Self::Alarm,
             30 => Self::WeakPoison,
             31 => Self::Poison,
             _ => Self::Harmless,

@@ -5,13 +5,13 @@ use std::pin::Pin;
 
 use ggml_agent_core::store::{
     Accepted, Answer, Commit, Epoch, Found, Open, Opened, Position, Read, Revision, StoreError,
-    StoreRef, Stored, Watermarks, Write, Written,
+    StoreRef, Stored, Timer, Watermarks, Write, Written,
 };
 use ggml_agent_core::{Envelope, MessageId, Priority};
 
 use super::{Driver, Ending, Turn};
 use crate::rng::Rng;
-use crate::store::clerk::{Clerk, DELIVERIES_MAX, envelope_of};
+use crate::store::clerk::{Clerk, DELIVERIES_MAX, Deeds, envelope_of};
 use crate::store::poll_now;
 
 /// A mistake in a driver.
@@ -46,6 +46,8 @@ pub struct Minimal {
     outbox: VecDeque<Outgoing>,
     /// Sent, which the next commit reports.
     sent: Vec<MessageId>,
+    /// Committed and not yet fired, eldest first.
+    timers: VecDeque<Timer>,
     doing: Doing,
 }
 
@@ -103,6 +105,7 @@ impl Driver for Minimal {
             watermarks: Watermarks::default(),
             outbox: VecDeque::new(),
             sent: Vec::new(),
+            timers: VecDeque::new(),
             doing: Doing::Resting,
         };
         minimal.open();
@@ -166,6 +169,7 @@ impl Minimal {
             (Doing::Opening(_), Written::Opened(opened)) => self.opened(*opened),
             (Doing::Committing { commit, then, .. }, Written::Committed(revision)) => {
                 self.revision = revision;
+                self.timers.extend(commit.set);
                 let outgoing = commit.outbox.into_iter();
                 self.outbox
                     .extend(outgoing.map(|envelope| Outgoing { record: envelope.id, envelope }));
@@ -192,6 +196,8 @@ impl Minimal {
         self.epoch = opened.epoch;
         self.revision = opened.revision;
         self.watermarks = opened.applied;
+        self.timers = opened.timers.into();
+        self.timers.make_contiguous().sort_by_key(|timer| timer.due_ms);
         for mut envelope in opened.outbox {
             let record = envelope.id;
             if self.bug == Some(Bug::FreshIds) {
@@ -213,9 +219,10 @@ impl Minimal {
         match self.batch() {
             Err(error) => self.end(Ending::Store(error)),
             Ok(batch) if batch.is_empty() => {
-                if !self.sent.is_empty() {
+                if !self.sent.is_empty() || !self.timers.is_empty() {
                     let mut commit = self.next_commit();
                     commit.sent = std::mem::take(&mut self.sent);
+                    commit.fire = self.fire();
                     self.commit(Box::new(commit), None);
                     return Turn::Worked;
                 }
@@ -227,6 +234,12 @@ impl Minimal {
 
     fn next_commit(&self) -> Commit {
         Commit::new(self.clerk.id.clone(), self.epoch, self.revision, self.watermarks)
+    }
+
+    /// The keys of the timers that fire now: the eldest, as many as it happens.
+    fn fire(&mut self) -> Vec<String> {
+        let n = self.timers.len() - self.rng.below(self.timers.len());
+        self.timers.drain(..n).map(|timer| timer.key).collect()
     }
 
     /// The next messages, those of the priority lane first.
@@ -263,12 +276,16 @@ impl Minimal {
             }
             match self.clerk.handle(message) {
                 Err(_) => return self.end(Ending::Crashed(vec![position])),
-                Ok(None) => {}
-                Ok(Some(draft)) => {
-                    let id = self.id_of(commit.outbox.len());
-                    commit.outbox.push(envelope_of(id, draft.to, &draft.letter));
+                Ok(Deeds { draft, alarm }) => {
+                    let id = self.id_of(2 * at);
+                    commit.outbox.extend(draft.map(|to| envelope_of(id, to.to, &to.letter)));
+                    let id = self.id_of(2 * at + 1);
+                    commit.set.extend(alarm.map(|alarm| alarm.timer(id, self.clerk.id.clone())));
                 }
             }
+        }
+        if self.rng.chance(50) {
+            commit.fire = self.fire();
         }
         commit.snapshot = Some(self.clerk.snapshot());
         commit.sent = std::mem::take(&mut self.sent);

@@ -142,7 +142,8 @@ impl Begun {
         if rng.chance(30) {
             self.look_again();
         }
-        match self.machine.next(0) {
+        // Whatever time it is: what is due then fires then, and the rest when there is nothing else to do.
+        match self.machine.next(rng.below(6) as u64) {
             Step::Wait { .. } => self.wait(clerk, store),
             step => self.take(step, clerk, store),
         }
@@ -216,14 +217,16 @@ impl Begun {
     }
 
     fn hand(&mut self, message: &Stored, clerk: &mut Clerk) -> Result<(), Ending> {
-        let Ok(draft) = clerk.handle(message) else {
+        let Ok(deeds) = clerk.handle(message) else {
             return Err(Ending::Crashed(vec![message.position]));
         };
-        let id = sent_id(&clerk.id, message.envelope.id, 0);
-        let outbox = draft.map(|draft| envelope_of(id, draft.to, &draft.letter));
+        let id = |index| sent_id(&clerk.id, message.envelope.id, index);
+        let outbox = deeds.draft.map(|draft| envelope_of(id(0), draft.to, &draft.letter));
+        let set = deeds.alarm.map(|alarm| alarm.timer(id(1), clerk.id.clone()));
         let effects = Effects {
             is_state_dirty: true,
             outbox: outbox.into_iter().collect(),
+            set: set.into_iter().collect(),
             ..Effects::default()
         };
         self.machine.handled(message, effects);
@@ -249,7 +252,7 @@ impl Begun {
         }
         self.look_again();
         for _ in [Priority::High, Priority::Normal] {
-            match self.machine.next(0) {
+            match self.machine.next(u64::MAX) {
                 step @ Step::Fetch { .. } => drop(self.take(step, clerk, store)?),
                 Step::Wait { .. } => break,
                 step => return self.take(step, clerk, store),
@@ -259,7 +262,7 @@ impl Begun {
             self.commit(clerk, store);
             return Ok(Turn::Worked);
         }
-        match self.machine.next(0) {
+        match self.machine.next(u64::MAX) {
             Step::Wait { .. } => Ok(Turn::Rests),
             step => self.take(step, clerk, store),
         }

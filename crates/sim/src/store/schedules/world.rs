@@ -244,7 +244,15 @@ impl<D: Driver> World<D> {
                 id: None,
                 heard: Heard::Accepted(None),
             }));
-            let outbox = opened.outbox.iter();
+            history.sent.extend(clerk.alarms().into_iter().map(|alarm| Sent {
+                to: clerk.id.clone(),
+                letter: alarm.letter,
+                id: None,
+                heard: Heard::Accepted(None),
+            }));
+            // A timer that is set is on its way, as what waits in the outbox is.
+            let timers = opened.timers.iter().map(|timer| &timer.envelope);
+            let outbox = opened.outbox.iter().chain(timers);
             history.kept.push(Kept {
                 waiting: waiting(&tables, &clerk.id),
                 agent: clerk.id,
