@@ -2,8 +2,8 @@
 //!
 //! Senders append to the first agent, and one to the second; the first tells the second of each letter by
 //! its outbox. Chance decides whose turn is next, what is synced, what fails and when an incarnation is
-//! begun beside one that still runs. After every power cut the [`oracle`] judges what survived, and in
-//! the end, without faults, everything must come to rest and be judged once more.
+//! begun beside one that still runs. After every power cut the [oracle](super::oracle) judges what survived,
+//! and in the end, without faults, everything must come to rest and be judged once more.
 
 mod sender;
 mod world;

@@ -1,8 +1,8 @@
 //! The laws of the seam as cases that every engine is held against.
 //!
 //! An engine is plugged in by a [`World`], which says how its stores are made and opened again. Cases are
-//! grouped by what they are about; [`random`] then compares an engine with
-//! [`Tables`](ggml_agent_core::store::Tables) step by step.
+//! grouped by what they are about; a seeded comparison then goes on with
+//! [`Tables`](ggml_agent_core::store::Tables), step by step.
 
 #![expect(clippy::print_stderr, reason = "a failure says which seed repeats it")]
 
