@@ -128,6 +128,13 @@ fn sending_out_of_order_is_caught() {
 }
 
 #[test]
+fn an_outbox_that_only_grows_is_caught() {
+    let scenario = Scenario::honest(Some(Bug::SentIsNotReported));
+    let failed = explore::<Minimal>(0..1, Weather::Calm, &scenario).expect_err("it is a bug");
+    assert!(matches!(failed.failure, Failure::LeftOver(_)), "{failed}");
+}
+
+#[test]
 fn fresh_ids_after_a_restart_are_caught() {
     let violations = caught_bug(Bug::FreshIds);
     let twice = |violation: &Violation| {

@@ -71,6 +71,8 @@ pub enum Failure {
     Violated(Vec<Violation>),
     /// Without faults it did not come to rest.
     Stuck,
+    /// It came to rest with so many letters in mailboxes, outboxes and timers.
+    LeftOver(usize),
 }
 
 /// What a schedule, or many, came to.

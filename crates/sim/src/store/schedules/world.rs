@@ -210,15 +210,18 @@ impl<D: Driver> World<D> {
             let is_synced = !self.disk.sync();
             let all_sent = self.senders.iter().all(Sender::is_done);
             if is_synced && all_sent && rests.iter().all(|rests| *rests) {
-                self.judge();
+                let left = self.judge();
+                if left > 0 && self.failure.is_none() {
+                    self.failure = Some(Failure::LeftOver(left));
+                }
                 return;
             }
         }
         self.failure = Some(Failure::Stuck);
     }
 
-    /// Judges what would survive a power cut now.
-    fn judge(&mut self) {
+    /// Judges what would survive a power cut now; how many letters are still on their way.
+    fn judge(&mut self) -> usize {
         self.counts.n_judged += 1;
         let (history, n_applied) = self.history();
         self.counts.n_applied = n_applied;
@@ -227,6 +230,7 @@ impl<D: Driver> World<D> {
         if !violations.is_empty() {
             self.failure = Some(Failure::Violated(violations));
         }
+        history.kept.iter().map(|kept| kept.waiting.len() + kept.outbox.len()).sum()
     }
 
     fn history(&self) -> (History, u64) {
