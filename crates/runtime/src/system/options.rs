@@ -16,7 +16,8 @@ pub struct Options {
     pub dispatch: Option<Arc<dyn Dispatch>>,
     /// The clock; tokio's by default.
     pub clock: Option<Arc<dyn Clock>>,
-    /// Seed of message ids and of the jitter of backoffs; from the clock by default.
+    /// Seed of message ids and of the jitter of backoffs; random by default. Systems with one seed make
+    /// the same ids.
     pub seed: Option<u64>,
     /// How long a killed handler may hold its thread before it is fenced (M10): 1 s.
     pub fence_after: Duration,
