@@ -3,16 +3,22 @@
 #[cfg(feature = "serde")]
 mod base64;
 mod codec;
+mod extras;
 #[cfg(feature = "serde")]
 mod json;
 mod kind;
 mod trace;
 
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
 use bytes::Bytes;
 
 use crate::id::{AgentId, MessageId};
+use extras::Extra;
 
 pub use codec::{DecodeError, DecodeFault, EncodeError, Field, VERSION};
+pub use extras::Extras;
 pub use kind::{MessageType, UnknownMessageType};
 pub use trace::{TraceContext, TraceContextError};
 
@@ -34,7 +40,7 @@ pub use trace::{TraceContext, TraceContextError};
 /// assert_eq!(Envelope::decode(&done.encode()?)?, done);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Envelope {
     /// Its id, by which duplicates are known.
@@ -49,14 +55,10 @@ pub struct Envelope {
     pub payload: Bytes,
     /// When it was made, by the sender's wall clock: milliseconds since the Unix epoch, UTC.
     pub timestamp_ms: u64,
-    /// The id of the message that this one answers.
-    pub correlation_id: Option<MessageId>,
     /// Which of the two user lanes it takes (M3).
     pub priority: Priority,
-    /// From when on nobody wants it, by the sender's wall clock: milliseconds since the Unix epoch, UTC.
-    pub deadline_ms: Option<u64>,
-    /// The trace that it belongs to.
-    pub trace: Option<TraceContext>,
+    /// What few have, behind one pointer: see [`Extras`].
+    extras: Extra,
 }
 
 /// The lane of a message that is not the system's (M3).
@@ -89,10 +91,8 @@ impl Envelope {
             kind,
             payload: payload.into(),
             timestamp_ms,
-            correlation_id: None,
             priority: Priority::Normal,
-            deadline_ms: None,
-            trace: None,
+            extras: Extra::none(),
         }
     }
 
@@ -104,8 +104,9 @@ impl Envelope {
 
     /// Says which message it answers.
     #[must_use]
-    pub fn answering(self, question: MessageId) -> Self {
-        Self { correlation_id: Some(question), ..self }
+    pub fn answering(mut self, question: MessageId) -> Self {
+        self.correlation_id = Some(question);
+        self
     }
 
     /// Sets the priority.
@@ -116,14 +117,16 @@ impl Envelope {
 
     /// Sets the deadline, in milliseconds since the Unix epoch.
     #[must_use]
-    pub fn with_deadline_ms(self, deadline_ms: u64) -> Self {
-        Self { deadline_ms: Some(deadline_ms), ..self }
+    pub fn with_deadline_ms(mut self, deadline_ms: u64) -> Self {
+        self.deadline_ms = Some(deadline_ms);
+        self
     }
 
     /// Sets the trace context.
     #[must_use]
-    pub fn with_trace(self, trace: TraceContext) -> Self {
-        Self { trace: Some(trace), ..self }
+    pub fn with_trace(mut self, trace: TraceContext) -> Self {
+        self.trace = Some(trace);
+        self
     }
 
     /// The answer to this envelope: back to its sender, with its id as correlation id. Holds M8.
@@ -145,10 +148,8 @@ impl Envelope {
             kind,
             payload: payload.into(),
             timestamp_ms: now_ms,
-            correlation_id: Some(self.id),
             priority: self.priority,
-            deadline_ms: self.deadline_ms,
-            trace: self.trace,
+            extras: Extra::from(Extras { correlation_id: Some(self.id), ..**self }),
         })
     }
 
@@ -156,6 +157,38 @@ impl Envelope {
     #[must_use]
     pub fn is_expired(&self, now_ms: u64) -> bool {
         self.deadline_ms.is_some_and(|deadline_ms| now_ms >= deadline_ms)
+    }
+}
+
+impl Deref for Envelope {
+    type Target = Extras;
+
+    #[inline]
+    fn deref(&self) -> &Extras {
+        &self.extras
+    }
+}
+
+impl DerefMut for Envelope {
+    fn deref_mut(&mut self) -> &mut Extras {
+        &mut self.extras
+    }
+}
+
+impl fmt::Debug for Envelope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Envelope")
+            .field("id", &self.id)
+            .field("from", &self.from)
+            .field("to", &self.to)
+            .field("kind", &self.kind)
+            .field("payload", &self.payload)
+            .field("timestamp_ms", &self.timestamp_ms)
+            .field("correlation_id", &self.correlation_id)
+            .field("priority", &self.priority)
+            .field("deadline_ms", &self.deadline_ms)
+            .field("trace", &self.trace)
+            .finish()
     }
 }
 

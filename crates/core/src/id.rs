@@ -1,14 +1,17 @@
 //! Names, parsed once: what holds an [`AgentId`] or a [`MessageId`] never checks it again.
 
 mod message;
+mod shared;
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
 pub use crate::limits::AGENT_ID_LEN_MAX;
 pub use message::{MESSAGE_ID_TEXT_LEN, MessageId, MessageIds, ParseMessageIdError};
+pub use shared::SharedMessageIds;
 
 /// The name of an agent: 1 to 128 bytes of UTF-8 without control characters, and not `/` alone.
 ///
@@ -21,7 +24,7 @@ pub use message::{MESSAGE_ID_TEXT_LEN, MessageId, MessageIds, ParseMessageIdErro
 /// assert_eq!(id.as_str(), "writer-1");
 /// # Ok::<(), ggml_agent_core::ParseAgentIdError>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Eq, PartialOrd, Ord)]
 pub struct AgentId(Arc<str>);
 
 impl AgentId {
@@ -37,6 +40,20 @@ impl AgentId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl PartialEq for AgentId {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        // Most that are compared are copies of one.
+        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+    }
+}
+
+impl Hash for AgentId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
     }
 }
 

@@ -446,11 +446,41 @@ pub(crate) fn push<M: Send + 'static>(
     lane: Lane,
     message: M,
 ) -> Result<(), SendError<M>> {
-    push_mail(cell, lane, Mail::new(message)).map_err(|error| error.map(|mail| mail.message))
+    if seat::is_fenced() {
+        return Err(SendError::Fenced(message));
+    }
+    // Step by step, so that a message goes from its sender's hands into its place in the queue.
+    match cell.mailbox().reserve(lane) {
+        Ok(reserved) => {
+            if reserved.fill_with(message).wake {
+                cell.untyped().wake();
+            }
+            Ok(())
+        }
+        Err(refused) => push_refused(cell, lane, refused.with(message)),
+    }
 }
 
-// Inlined, so that a message goes from its sender's hands into its place in the queue.
-#[inline(always)]
+#[cold]
+fn push_refused<M: Send + 'static>(
+    cell: &TypedRef<M>,
+    lane: Lane,
+    refused: Refused<M>,
+) -> Result<(), SendError<M>> {
+    match refused {
+        Refused::Full(message) => match cell::overflow(cell, lane, Mail::new(message)) {
+            Ok(wake) => {
+                if wake {
+                    cell.untyped().wake();
+                }
+                Ok(())
+            }
+            Err(refused) => Err(refusal(refused).map(|mail| mail.message)),
+        },
+        Refused::Closed(message) => Err(SendError::Closed(message)),
+    }
+}
+
 fn push_mail<M: Send + 'static>(
     cell: &TypedRef<M>,
     lane: Lane,

@@ -342,12 +342,14 @@ impl<A: Agent> Context<A> {
                     return Poll::Pending;
                 }
                 match self.find() {
-                    Ok(next) => {
-                        let (message, asker) = next.take().into_parts();
-                        if self.opens(&message, asker) {
+                    Ok(mut next) => {
+                        let asker = next.take_asker();
+                        if self.opens(asker.as_ref()) {
+                            let message = next.take_message();
                             header.step_ends();
                             return Poll::Ready(Some(message));
                         }
+                        self.skip(&next.take_message());
                     }
                     Err(Nothing::Writing) => {
                         header.raise(control::AGAIN);
@@ -425,15 +427,14 @@ impl<A: Agent> Context<A> {
         self.cell.mailbox().next(|| self.header().is_live(self.incarnation))
     }
 
-    /// Begins a step with a message, unless its asker has left (M6).
+    /// Begins a step with a message of this asker; false if it has left (M6).
     #[inline(always)]
-    pub(crate) fn opens(&self, message: &A::Msg, asker: Option<MailSide>) -> bool {
+    pub(crate) fn opens(&self, asker: Option<&MailSide>) -> bool {
         let Some(asker) = asker else {
             self.header().step_begins();
             return true;
         };
         if asker.has_left() {
-            self.skip(message);
             return false;
         }
         asker.begin(self.incarnation, self.header().step_begins());
@@ -442,7 +443,7 @@ impl<A: Agent> Context<A> {
 
     /// Records a question whose asker has left.
     #[cold]
-    fn skip(&self, message: &A::Msg) {
+    pub(crate) fn skip(&self, message: &A::Msg) {
         let header = self.header();
         header.note_dead(1);
         header.system.dead_letter(DeadLetter::of(&header.id, message, Reason::AskerLeft));

@@ -182,28 +182,34 @@ pub(crate) fn lane_of(envelope: &Envelope) -> Lane {
 }
 
 /// Hands an envelope to a cell: what belongs to the system lane never waits behind mail (M3).
+#[inline]
 pub(crate) fn deliver(cell: &CellRef, envelope: Envelope) -> Result<(), SendError<Envelope>> {
-    let header = cell.header();
     match envelope.kind {
-        MessageType::Heartbeat if header.is_alive() => {
-            header.with_cold(|cold| {
-                if cold.system_mail.len() >= limits::SYSTEM_MAIL_MAX {
-                    return Err(SendError::Full(envelope));
-                }
-                cold.system_mail.push_back(envelope);
-                Ok(())
-            })?;
-            header.raise(control::MAIL);
-            cell.wake();
-            Ok(())
-        }
-        MessageType::Shutdown if header.is_alive() => {
-            request_shutdown(cell);
-            Ok(())
-        }
-        MessageType::Heartbeat | MessageType::Shutdown => Err(SendError::Closed(envelope)),
+        MessageType::Heartbeat | MessageType::Shutdown => deliver_to_runtime(cell, envelope),
         _ => cell.deliver(envelope),
     }
+}
+
+#[cold]
+fn deliver_to_runtime(cell: &CellRef, envelope: Envelope) -> Result<(), SendError<Envelope>> {
+    let header = cell.header();
+    if !header.is_alive() {
+        return Err(SendError::Closed(envelope));
+    }
+    if envelope.kind == MessageType::Shutdown {
+        request_shutdown(cell);
+        return Ok(());
+    }
+    header.with_cold(|cold| {
+        if cold.system_mail.len() >= limits::SYSTEM_MAIL_MAX {
+            return Err(SendError::Full(envelope));
+        }
+        cold.system_mail.push_back(envelope);
+        Ok(())
+    })?;
+    header.raise(control::MAIL);
+    cell.wake();
+    Ok(())
 }
 
 /// Answers a HEARTBEAT with the payload that it carried (M9).

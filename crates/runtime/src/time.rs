@@ -43,8 +43,10 @@ impl Clock for TokioClock {
     }
 
     fn unix_ms(&self) -> u64 {
-        let elapsed = u64::try_from(self.now().as_millis()).unwrap_or(u64::MAX);
-        self.unix_ms_at_origin.saturating_add(elapsed)
+        let elapsed = self.now();
+        // Not `as_millis`: its 128 bits are for times that no process lives.
+        let elapsed_ms = elapsed.as_secs() * 1_000 + u64::from(elapsed.subsec_millis());
+        self.unix_ms_at_origin.saturating_add(elapsed_ms)
     }
 }
 

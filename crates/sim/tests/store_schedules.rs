@@ -175,18 +175,10 @@ fn a_store_that_answers_before_the_sync_is_caught() {
     assert!(violations.iter().any(lost), "{violations:?}");
 }
 
-/// A known gap: a mailbox that drops what is oldest does not know what its agent has in hand. Who sends such
-/// a dead letter again lets it be applied twice. Nothing else is wrong then.
 #[test]
-fn a_message_that_is_evicted_while_it_is_in_hand_is_dead_and_applied() {
+fn a_message_that_is_evicted_while_it_is_in_hand_is_dead_and_not_applied() {
     let scenario = Scenario::honest(());
-    let failures = (0..50)
-        .filter_map(|seed| explore::<Ruled>(seed..seed + 1, Weather::Evicting, &scenario).err());
-    let failures: Vec<_> = failures.collect();
-    assert!(!failures.is_empty(), "the gap is closed: ask that nothing is lost in this weather");
-    for failed in failures {
-        let Failure::Violated(violations) = &failed.failure else { panic!("{failed}") };
-        let is_gap = |violation: &Violation| matches!(violation, Violation::DeadAndApplied { .. });
-        assert!(violations.iter().all(is_gap), "{failed}");
+    if let Err(failed) = explore::<Ruled>(0..200, Weather::Evicting, &scenario) {
+        panic!("{failed}");
     }
 }

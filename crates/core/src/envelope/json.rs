@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::extras::{Extra, Extras};
 use super::{Envelope, MessageType, Priority, TraceContext, base64};
 use crate::id::{AgentId, MessageId};
 use crate::limits::PAYLOAD_LEN_MAX;
@@ -96,10 +97,12 @@ impl<'de> Deserialize<'de> for Envelope {
             kind: wire.kind,
             payload,
             timestamp_ms: wire.timestamp_ms,
-            correlation_id: wire.correlation_id,
             priority: wire.priority,
-            deadline_ms: wire.deadline_ms,
-            trace: wire.trace,
+            extras: Extra::from(Extras {
+                correlation_id: wire.correlation_id,
+                deadline_ms: wire.deadline_ms,
+                trace: wire.trace,
+            }),
         })
     }
 }

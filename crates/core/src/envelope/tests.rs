@@ -60,15 +60,39 @@ fn any_envelope() -> impl Strategy<Value = Envelope> {
         proptest::option::of(any_trace()),
     );
     (needed, optional).prop_map(
-        |((id, at_ms, to, kind, payload), (from, answers, is_high, deadline_ms, trace))| Envelope {
-            from,
-            correlation_id: answers.map(MessageId::from_u128),
-            priority: if is_high { Priority::High } else { Priority::Normal },
-            deadline_ms,
-            trace,
-            ..Envelope::new(MessageId::from_u128(id), at_ms, to, kind, payload)
+        |((id, at_ms, to, kind, payload), (from, answers, is_high, deadline_ms, trace))| {
+            let id = MessageId::from_u128(id);
+            let mut envelope = Envelope::new(id, at_ms, to, kind, payload);
+            envelope.from = from;
+            envelope.priority = if is_high { Priority::High } else { Priority::Normal };
+            envelope.correlation_id = answers.map(MessageId::from_u128);
+            envelope.deadline_ms = deadline_ms;
+            envelope.trace = trace;
+            envelope
         },
     )
+}
+
+/// What is seen of an envelope does not depend on whether there is memory for what few have.
+#[test]
+fn m08_optional_fields_are_read_and_written_as_the_others() {
+    let plain = minimal(MessageType::Task);
+    assert_eq!((plain.correlation_id, plain.deadline_ms, plain.trace), (None, None, None));
+    let mut other = plain.clone();
+    other.deadline_ms = Some(7);
+    assert_eq!((other.deadline_ms, plain.deadline_ms), (Some(7), None));
+    assert_ne!(other, plain);
+    assert!(format!("{other:?}").contains("deadline_ms: Some(7)"), "{other:?}");
+    other.deadline_ms = None;
+    assert_eq!(other, plain);
+    assert_eq!(format!("{other:?}"), format!("{plain:?}"));
+    assert_eq!(other.encode(), plain.encode());
+}
+
+/// It is moved some ten times on its way, by moves without a call up to 128 bytes.
+#[test]
+fn an_envelope_is_small() {
+    assert!(size_of::<Envelope>() <= 104, "{}", size_of::<Envelope>());
 }
 
 #[test]
@@ -77,7 +101,7 @@ fn m08_reply_goes_back_with_the_id_of_what_it_answers() {
     let id = MessageId::from_u128(1);
     let reply = question.reply(MessageType::Error, "no", id, NOW_MS + 3).unwrap();
     assert_eq!((reply.id, reply.timestamp_ms), (id, NOW_MS + 3));
-    assert_eq!((reply.from, reply.to), (Some(question.to.clone()), agent("editor-1")));
+    assert_eq!((&reply.from, &reply.to), (&Some(question.to.clone()), &agent("editor-1")));
     assert_eq!(reply.correlation_id, Some(question.id));
     assert_eq!((reply.kind, &reply.payload[..]), (MessageType::Error, &b"no"[..]));
     assert_eq!(

@@ -29,31 +29,37 @@ const TIME_MS_MAX: u64 = (1 << 48) - 1;
 /// # Ok::<(), ggml_agent_core::ParseMessageIdError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MessageId(u128);
+pub struct MessageId {
+    // Two words in the order of their weight, not a u128: that would have every envelope lie at
+    // multiples of 16 bytes, with holes.
+    high: u64,
+    low: u64,
+}
 
 impl MessageId {
     /// The id with these bits; every value is an id.
     #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "the low half, on purpose")]
     pub const fn from_u128(bits: u128) -> Self {
-        Self(bits)
+        Self { high: (bits >> 64) as u64, low: bits as u64 }
     }
 
     /// The bits of the id.
     #[must_use]
     pub const fn to_u128(self) -> u128 {
-        self.0
+        (self.high as u128) << 64 | self.low as u128
     }
 
     /// The id with these bytes, most significant first.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(u128::from_be_bytes(bytes))
+        Self::from_u128(u128::from_be_bytes(bytes))
     }
 
     /// The bytes of the id, most significant first: they sort as the id does.
     #[must_use]
     pub const fn to_bytes(self) -> [u8; 16] {
-        self.0.to_be_bytes()
+        self.to_u128().to_be_bytes()
     }
 
     /// When it was made by its generator's clock, in milliseconds since the Unix epoch.
@@ -61,8 +67,7 @@ impl MessageId {
     /// Not the time of the message: a generator whose clock steps back keeps counting from its last id.
     #[must_use]
     pub const fn time_ms(self) -> u64 {
-        let [a, b, c, d, e, f, ..] = self.to_bytes();
-        u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+        self.high >> 16
     }
 }
 
@@ -85,7 +90,7 @@ impl FromStr for MessageId {
         if text.len() != MESSAGE_ID_TEXT_LEN {
             return Err(ParseMessageIdError::WrongLength { len: text.len() });
         }
-        Ok(Self(bits))
+        Ok(Self::from_u128(bits))
     }
 }
 
@@ -98,7 +103,7 @@ fn digit_value(c: char) -> Option<u8> {
 impl fmt::Display for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = [0; MESSAGE_ID_TEXT_LEN];
-        let mut rest = self.0;
+        let mut rest = self.to_u128();
         for slot in text.iter_mut().rev() {
             *slot = CROCKFORD[usize::from(rest.to_le_bytes()[0] & 31)];
             rest >>= 5;
@@ -136,6 +141,17 @@ pub enum ParseMessageIdError {
     TooLarge,
 }
 
+/// The odd step of splitmix64, which visits every number once.
+const SPLITMIX_STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// One step of splitmix64 (Steele, Lea and Flood): another number for each number.
+pub(super) const fn scrambled(number: u64) -> u64 {
+    let z = number.wrapping_add(SPLITMIX_STEP);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
 /// Makes message ids, each larger than the one before, from a seed and the times it is told.
 ///
 /// Pure: the same seed and the same times give the same ids. Within one millisecond ids count up by one
@@ -163,11 +179,9 @@ impl MessageIds {
         // The authors of xoshiro ask for a state filled by splitmix64: it is never all zero.
         let mut counter = seed;
         let state = std::array::from_fn(|_| {
-            counter = counter.wrapping_add(0x9E37_79B9_7F4A_7C15);
-            let mut z = counter;
-            z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-            z ^ (z >> 31)
+            let filled = scrambled(counter);
+            counter = counter.wrapping_add(SPLITMIX_STEP);
+            filled
         });
         Self { state, last: None }
     }
@@ -183,9 +197,12 @@ impl MessageIds {
         let id = match self.last {
             Some(last) if now_ms <= last.time_ms() => {
                 // A carry out of the entropy moves the time on, which keeps the order.
-                MessageId(last.0.checked_add(1).expect("invariant: fewer than 2^79 ids"))
+                let next = last.to_u128().checked_add(1);
+                MessageId::from_u128(next.expect("invariant: fewer than 2^79 ids"))
             }
-            Some(_) | None => MessageId((u128::from(now_ms) << ENTROPY_BITS) | self.entropy()),
+            Some(_) | None => {
+                MessageId::from_u128((u128::from(now_ms) << ENTROPY_BITS) | self.entropy())
+            }
         };
         self.last = Some(id);
         id

@@ -242,7 +242,7 @@ impl MailSide {
     }
 
     /// The message is handed to a handler, in this step of this incarnation.
-    pub(crate) fn begin(self, incarnation: u64, step: u64) {
+    pub(crate) fn begin(&self, incarnation: u64, step: u64) {
         // SAFETY: we own the MAIL bit.
         let begun = unsafe { &self.0.as_ref().begun };
         // Before the handler gets the reply, whose outcome releases it to the asker.

@@ -148,9 +148,17 @@ impl CellRef {
         if self.any().message_type() != TypeId::of::<M>() {
             return None;
         }
+        // SAFETY: the message type was checked.
+        Some(unsafe { self.typed_unchecked() })
+    }
+
+    /// # Safety
+    /// `M` is the message type of the cell.
+    #[inline]
+    pub(super) unsafe fn typed_unchecked<M>(&self) -> &TypedRef<M> {
         let typed: *const TypedRef<M> = std::ptr::from_ref(self).cast();
-        // SAFETY: a `TypedRef` is a transparent `CellRef`, and the message type was checked.
-        Some(unsafe { &*typed })
+        // SAFETY: a `TypedRef` is a transparent `CellRef`, and the caller knows the message type.
+        unsafe { &*typed }
     }
 
     /// Tells one cell from another while both exist.

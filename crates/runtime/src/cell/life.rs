@@ -56,16 +56,18 @@ pub(crate) fn live<A: Agent>(agent: A, mut ctx: Context<A>) -> impl Future<Outpu
             // Taken in each arm, so that the message is moved from its place to the handler, and no
             // detours.
             let message = match poll_fn(|_| ctx.poll_next()).await {
-                Step::Mail(next) => {
-                    let (message, asker) = next.take().into_parts();
-                    if !ctx.opens(&message, asker) {
+                Step::Mail(mut next) => {
+                    let asker = next.take_asker();
+                    if !ctx.opens(asker.as_ref()) {
+                        ctx.skip(&next.take_message());
                         continue;
                     }
-                    message
+                    next.take_message()
                 }
                 Step::Offer(offer) => {
                     let (message, asker) = offer.take().into_parts();
-                    if !ctx.opens(&message, asker) {
+                    if !ctx.opens(asker.as_ref()) {
+                        ctx.skip(&message);
                         continue;
                     }
                     message

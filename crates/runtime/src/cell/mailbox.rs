@@ -2,6 +2,7 @@
 //! that wait for room. (The third lane, for system messages, is the cell's control word.)
 
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use ggml_agent_core::limits;
 use super::answer::MailSide;
 use super::lazy::Lazy;
 use super::line::{Lanes, Line, Progress};
-use super::queue::{Claimed, Nothing, Parked, Popped, Pushed, Queue, Refused, Turn};
+use super::queue::{Claimed, Nothing, Parked, Popped, Pushed, Queue, Refused, Reserved, Turn};
 
 /// What a full mailbox does with one more message (M4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +94,24 @@ impl<M> Mail<M> {
     }
 }
 
+impl<M> Reserved<'_, Mail<M>> {
+    /// Writes a message that nobody waits for: moved once, where a [`Mail`] would be made and moved
+    /// again.
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "see SAFETY")]
+    pub(crate) fn fill_with(self, message: M) -> Pushed {
+        // Borrowed by the closure, which would else be the place that it is moved through.
+        let message = ManuallyDrop::new(message);
+        // SAFETY: both fields are written, nothing panics, and the message is forgotten here.
+        unsafe {
+            self.fill_in_place(|mail| {
+                (&raw mut (*mail).message).copy_from_nonoverlapping(&raw const *message, 1);
+                (&raw mut (*mail).asker).write(None);
+            })
+        }
+    }
+}
+
 /// The next message, found and not yet taken: take it at once.
 pub(crate) struct Next<'a, M> {
     claimed: Claimed<'a, Mail<M>>,
@@ -101,13 +120,34 @@ pub(crate) struct Next<'a, M> {
 
 impl<M> Next<'_, M> {
     /// Takes it.
-    #[inline(always)]
     pub(crate) fn take(self) -> Mail<M> {
         let (mail, waiters) = self.claimed.take();
         if waiters {
             self.mailbox.admit_at_half();
         }
         mail
+    }
+
+    /// Takes the side of its asker out of it, so that whoever looks whether the asker still waits needs
+    /// not move the message before.
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "see SAFETY")]
+    pub(crate) fn take_asker(&mut self) -> Option<MailSide> {
+        // SAFETY: what is taken is replaced.
+        unsafe { self.claimed.read(|mail| (*mail).asker.take()) }
+    }
+
+    /// Takes it, without the side of its asker: from its place to where it is needed.
+    #[inline(always)]
+    #[expect(unsafe_code, reason = "see SAFETY")]
+    pub(crate) fn take_message(mut self) -> M {
+        drop(self.take_asker());
+        // SAFETY: read once, and nothing else is left.
+        let message = unsafe { self.claimed.read(|mail| (&raw const (*mail).message).read()) };
+        if self.claimed.leave() {
+            self.mailbox.admit_at_half();
+        }
+        message
     }
 }
 
@@ -181,23 +221,29 @@ impl<M> Mailbox<M> {
     /// Appends a message to its lane, if there is room and nobody waits for some.
     #[inline(always)]
     pub(crate) fn push(&self, lane: Lane, mail: Mail<M>) -> Result<Pushed, Refused<Mail<M>>> {
+        match self.reserve(lane) {
+            Ok(reserved) => Ok(reserved.fill(mail)),
+            Err(refused) => Err(refused.with(mail)),
+        }
+    }
+
+    /// Claims a slot, if there is room and nobody waits for some; to be filled at once.
+    #[inline(always)]
+    pub(crate) fn reserve(&self, lane: Lane) -> Result<Reserved<'_, Mail<M>>, Refused<()>> {
         match lane {
-            Lane::User => self.user.push(mail, self.options().len_max, Turn::Newcomer),
-            Lane::Priority => self.push_priority(mail),
+            Lane::User => self.user.reserve(self.options().len_max, Turn::Newcomer),
+            Lane::Priority => self.reserve_priority(),
         }
     }
 
     #[cold]
-    fn push_priority(&self, mut mail: Mail<M>) -> Result<Pushed, Refused<Mail<M>>> {
+    fn reserve_priority(&self) -> Result<Reserved<'_, Mail<M>>, Refused<()>> {
         let rare = self.rare();
         loop {
-            match rare.priority.push(mail, self.options().len_max, Turn::Newcomer) {
+            match rare.priority.reserve(self.options().len_max, Turn::Newcomer) {
                 // The lane is closed until whoever made it has looked whether the mailbox is open.
-                Err(Refused::Closed(back)) if !self.user.is_closed() => {
-                    mail = back;
-                    self.align(rare);
-                }
-                pushed => return pushed,
+                Err(Refused::Closed(())) if !self.user.is_closed() => self.align(rare),
+                reserved => return reserved,
             }
         }
     }

@@ -311,13 +311,13 @@ where
     fn deliver(&self, this: &CellRef, envelope: Envelope) -> Result<(), SendError<Envelope>> {
         let lane = crate::envelope_agent::lane_of(&envelope);
         let message = A::from_envelope(envelope).map_err(SendError::NotUnderstood)?;
-        let this = this.typed().expect("invariant: a cell has its own message type");
-        crate::address::push(this, lane, message).map_err(|error| {
-            error.map(|message| match A::into_envelope(message) {
-                Ok(envelope) => envelope,
-                Err(_) => unreachable!("invariant: made from an envelope by from_envelope"),
-            })
-        })
+        #[expect(unsafe_code, reason = "see SAFETY")]
+        // SAFETY: `this` is the cell itself, whose message type is its agent's.
+        let this = unsafe { this.typed_unchecked::<A::Msg>() };
+        match crate::address::push(this, lane, message) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(error.map(given_back::<A>)),
+        }
     }
 
     fn boxed_addr(&self, this: &CellRef) -> Box<dyn Any + Send> {
@@ -351,6 +351,15 @@ where
 
     fn admit_waiters(&self) -> bool {
         self.body.mailbox.admit_waiters()
+    }
+}
+
+/// The envelope of a message that was not accepted.
+#[cold]
+fn given_back<A: Agent>(message: A::Msg) -> Envelope {
+    match A::into_envelope(message) {
+        Ok(envelope) => envelope,
+        Err(_) => unreachable!("invariant: made from an envelope by from_envelope"),
     }
 }
 
@@ -393,7 +402,7 @@ pub(crate) fn admit<M: Send + 'static>(
 /// Does with the message that found no room what the policy says. What it drops becomes a dead
 /// letter: nothing disappears here.
 #[cold]
-fn overflow<M: Send + 'static>(
+pub(crate) fn overflow<M: Send + 'static>(
     cell: &TypedRef<M>,
     lane: Lane,
     mail: Mail<M>,

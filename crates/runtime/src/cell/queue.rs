@@ -99,6 +99,45 @@ pub(crate) enum Refused<T> {
     Closed(T),
 }
 
+impl Refused<()> {
+    /// With the message that was refused.
+    pub(crate) fn with<T>(self, message: T) -> Refused<T> {
+        match self {
+            Self::Full(()) => Refused::Full(message),
+            Self::Closed(()) => Refused::Closed(message),
+        }
+    }
+}
+
+/// A slot that is claimed and not yet written.
+#[must_use = "the consumer waits for the message"]
+pub(crate) struct Reserved<'a, T> {
+    /// The compare-and-swap gave us this one alone; its block lives until the consumer has seen
+    /// `ready` of every slot.
+    slot: &'a Slot<T>,
+    wake: bool,
+}
+
+impl<T> Reserved<'_, T> {
+    /// Writes the message.
+    #[inline(always)]
+    pub(crate) fn fill(self, message: T) -> Pushed {
+        // SAFETY: the message is written as a whole.
+        unsafe { self.fill_in_place(|place| place.write(message)) }
+    }
+
+    /// Has the message written part by part where it is to be.
+    ///
+    /// # Safety
+    /// `write` initialises the message, and does not panic.
+    #[inline(always)]
+    pub(crate) unsafe fn fill_in_place(self, write: impl FnOnce(*mut T)) -> Pushed {
+        self.slot.value.with_mut(|value| write(value.cast()));
+        self.slot.ready.store(true, Ordering::Release);
+        Pushed { wake: self.wake }
+    }
+}
+
 /// What a pop found.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Popped<T> {
@@ -129,25 +168,36 @@ impl<T> Claimed<'_, T> {
     /// Takes it; true if senders wait for room, which is looked for once per block.
     #[inline(always)]
     pub(crate) fn take(self) -> (T, bool) {
+        // SAFETY: the whole is read, once.
+        let message = unsafe { self.read(|message| message.read()) };
+        (message, self.leave())
+    }
+
+    /// Reads it, or part of it.
+    ///
+    /// # Safety
+    /// What is read is not read again, and [`Self::leave`] is called when nothing is left.
+    #[inline(always)]
+    pub(crate) unsafe fn read<R>(&self, read: impl FnOnce(*mut T) -> R) -> R {
+        // SAFETY: as in `claim_by`: we still have the access.
+        let slot = unsafe { &(*self.block).slots[self.access.position % LAP] };
+        // `ready` was set after the value was written.
+        slot.value.with_mut(|value| read(value.cast()))
+    }
+
+    /// Moves on to the next one; true as with [`Self::take`].
+    #[inline(always)]
+    pub(crate) fn leave(self) -> bool {
         let Self { queue, block, access } = self;
         let position = access.position;
-        let offset = position % LAP;
-        // SAFETY: as in `claim_by`: we still have the access.
-        let slot = unsafe { &(*block).slots[offset] };
-        let message = slot.value.with_mut(|value| {
-            // SAFETY: `ready` was set after the value was written, and the head moves on below, so
-            // it is read once.
-            unsafe { (*value).assume_init_read() }
-        });
-        let mut waiters = false;
-        if offset + 1 == BLOCK_LEN {
+        if position % LAP + 1 == BLOCK_LEN {
             queue.leave_block(block);
             queue.head.leave(&access, position + 2);
-            waiters = queue.has_waiters();
+            queue.has_waiters()
         } else {
             queue.head.leave(&access, position + 1);
+            false
         }
-        (message, waiters)
     }
 }
 
@@ -232,16 +282,32 @@ impl<T> Queue<T> {
         len_max: usize,
         turn: Turn,
     ) -> Result<Pushed, Refused<T>> {
+        match self.reserve(len_max, turn) {
+            Ok(reserved) => Ok(reserved.fill(message)),
+            Err(refused) => Err(refused.with(message)),
+        }
+    }
+
+    /// Claims the next slot, unless `len_max` messages are queued, others wait, or the queue is
+    /// closed. It must be filled at once: the consumer waits for it.
+    ///
+    /// Two steps, so that a message is moved once, from where it is into its slot.
+    #[inline(always)]
+    pub(crate) fn reserve(
+        &self,
+        len_max: usize,
+        turn: Turn,
+    ) -> Result<Reserved<'_, T>, Refused<()>> {
         let mut spare: Option<Box<Block<T>>> = None;
         // Acquire: whoever reads a position of a new lap must see the block installed before it.
         let mut tail = self.tail.load(Ordering::Acquire);
         loop {
             if tail & (CLOSED | WAITERS) != 0 {
                 if tail & CLOSED != 0 {
-                    return Err(Refused::Closed(message));
+                    return Err(Refused::Closed(()));
                 }
                 if turn == Turn::Newcomer {
-                    return Err(Refused::Full(message));
+                    return Err(Refused::Full(()));
                 }
             }
             let position = tail / STEP;
@@ -255,7 +321,7 @@ impl<T> Queue<T> {
                         continue;
                     }
                     None if offset == BLOCK_LEN => unreachable!("invariant: looked at again"),
-                    None => return Err(Refused::Full(message)),
+                    None => return Err(Refused::Full(())),
                 }
             }
             let block = self.tail_block.load(Ordering::Acquire);
@@ -281,8 +347,10 @@ impl<T> Queue<T> {
                         let next = spare.take().expect("invariant: allocated before the claim");
                         self.install_next(block, next);
                     }
-                    self.write(block, offset, message);
-                    return Ok(Pushed { wake: tail & PARKED != 0 });
+                    // SAFETY: the block lives until its consumer has seen `ready` of every slot, and
+                    // this one is ours to write.
+                    let slot = unsafe { &(*block).slots[offset] };
+                    return Ok(Reserved { slot, wake: tail & PARKED != 0 });
                 }
                 Err(_) => {
                     // Not for a waiter: whoever admits it holds the line.
@@ -371,18 +439,6 @@ impl<T> Queue<T> {
         self.tail_block.store(next, Ordering::Release);
         // An addition, not a store: the consumer may set or clear flags meanwhile.
         self.tail.fetch_add(STEP, Ordering::Release);
-    }
-
-    #[inline(always)]
-    fn write(&self, block: *mut Block<T>, offset: usize, message: T) {
-        // SAFETY: the compare-and-swap gave us this slot alone; the block lives until the consumer
-        // has seen `ready` of every slot.
-        let slot = unsafe { &(*block).slots[offset] };
-        slot.value.with_mut(|value| {
-            // SAFETY: as above: no other reference to the slot exists before `ready`.
-            unsafe { value.write(MaybeUninit::new(message)) };
-        });
-        slot.ready.store(true, Ordering::Release);
     }
 
     /// Takes the oldest message, for anybody but the holder of the turn.

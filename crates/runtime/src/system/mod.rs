@@ -7,7 +7,7 @@ mod options;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, RandomState};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -16,7 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ggml_agent_core::AgentId;
 use ggml_agent_core::envelope::{Envelope, MessageType};
-use ggml_agent_core::id::{MessageId, MessageIds};
+use ggml_agent_core::id::{MessageId, SharedMessageIds};
 use ggml_agent_core::registry::{JoinError, RegisterError, Tag};
 use ggml_agent_core::seam::Clock;
 use tokio::runtime::Handle;
@@ -64,7 +64,7 @@ struct Core {
     warm: Warm,
     /// Who gives turns in place of the pool.
     driver: Option<Arc<dyn Dispatch>>,
-    ids: Mutex<MessageIds>,
+    ids: SharedMessageIds,
     seeds: AtomicU64,
     names: Names,
     events: Observer,
@@ -98,16 +98,19 @@ impl System {
         let workers = runtime.metrics().num_workers();
         let (pool, jobs) = Pool::new(options.n_runners.unwrap_or(workers), &runtime);
         let driver = options.dispatch;
-        // The standard library's keys are random: two systems that start in one millisecond must not
-        // give their messages the same ids, or a durable mailbox would take one for the other's double.
-        let seed = options.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
+        // Two systems, here or elsewhere, must not get one seed: their message ids would meet. std's
+        // hasher has the randomness of the operating system, and another key each time.
+        let random = RandomState::new().hash_one(clock.unix_ms());
+        let seed = options.seed.unwrap_or(random);
+        // A durable mailbox would take a message for the double of one with its id, for ever.
+        let seed_of_ids = if options.store.is_some() { random } else { seed };
         let core = Arc::new(Core {
             runtime: runtime.clone(),
             clock,
             pool,
             warm: Warm::default(),
             driver,
-            ids: Mutex::new(MessageIds::new(seed)),
+            ids: SharedMessageIds::new(seed_of_ids),
             seeds: AtomicU64::new(seed),
             names: Names::new(),
             events: Observer::new(),
@@ -251,22 +254,26 @@ impl SystemRef {
 
     fn stamp(&self) -> (MessageId, u64) {
         let now = self.core.clock.unix_ms();
-        (self.core.ids.lock().unwrap_or_else(PoisonError::into_inner).next(now), now)
+        (self.core.ids.next(now), now)
     }
 
     /// Hands an envelope to the agent that it is for (G3).
     ///
     /// # Errors
     /// [`SendError`] gives the envelope back; an unknown id is also recorded as a dead letter.
+    #[inline]
     pub fn route(&self, envelope: Envelope) -> Result<(), SendError<Envelope>> {
         match self.core.names.lookup(&envelope.to) {
             // Not under the lock: the codec is the agent's own code.
             Some(cell) => envelope_agent::deliver(&cell, envelope),
-            None => {
-                self.dead_letter(DeadLetter::of(&envelope.to, &envelope, Reason::Unknown));
-                Err(SendError::Unknown(envelope))
-            }
+            None => self.route_to_nobody(envelope),
         }
+    }
+
+    #[cold]
+    fn route_to_nobody(&self, envelope: Envelope) -> Result<(), SendError<Envelope>> {
+        self.dead_letter(DeadLetter::of(&envelope.to, &envelope, Reason::Unknown));
+        Err(SendError::Unknown(envelope))
     }
 
     /// Sends a copy of `envelope` to every agent registered now except its sender and `except`; all

@@ -19,8 +19,8 @@ pub struct Options {
     pub clock: Option<Arc<dyn Clock>>,
     /// Where durable agents are kept; without one there are none.
     pub store: Option<StoreRef>,
-    /// Seed of message ids and of the jitter of backoffs; random by default. Two systems on one store must not
-    /// have the same.
+    /// Seed of message ids and of the jitter of backoffs; random by default. Systems with one seed make
+    /// the same ids, so with a store those are random whatever it says.
     pub seed: Option<u64>,
     /// How long a killed handler may hold its thread before it is fenced (M10): 1 s.
     pub fence_after: Duration,

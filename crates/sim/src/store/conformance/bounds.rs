@@ -1,9 +1,11 @@
 //! How much a mailbox holds, and what happens to more.
 
 use ggml_agent_core::Envelope;
-use ggml_agent_core::store::{Accepted, Bounds, DROPPED, EVICTED, OnFull, Position, StoreError};
+use ggml_agent_core::store::{
+    Accepted, Bounds, Commit, DROPPED, EVICTED, OnFull, Position, Revision, StoreError,
+};
 
-use super::ground::{Ground, commit_of, id, letter, saying, timer, urgent};
+use super::ground::{Ground, commit_of, id, letter, saying, timer, up_to, urgent};
 
 super::cases![
     a_full_mailbox_refuses_and_says_how_full_it_is,
@@ -14,6 +16,7 @@ super::cases![
     the_oldest_of_the_same_lane_goes_first,
     as_many_go_as_the_new_one_needs,
     what_can_never_fit_is_dropped_itself,
+    what_was_evicted_while_it_was_in_hand_is_not_applied_too,
     a_duplicate_drops_nobody,
     bounds_are_those_of_the_newest_incarnation,
 ];
@@ -126,6 +129,18 @@ fn what_can_never_fit_is_dropped_itself(ground: &mut Ground<'_>) {
         assert_eq!(ground.waiting(), [1]);
         assert_eq!(ground.dead_in_short(), [(1, 2, DROPPED.into()), (2, 3, DROPPED.into())]);
     });
+}
+
+fn what_was_evicted_while_it_was_in_hand_is_not_applied_too(ground: &mut Ground<'_>) {
+    let opened = ground.open_with("a", bounds(1, 20, OnFull::DropOldest));
+    ground.send([letter(1), letter(2)]);
+    let first = Commit { applied: up_to(0, 1), ..commit_of("a", &opened) };
+    let conflict = Err(StoreError::Conflict { agent: id("a"), found: Revision(0) });
+    assert_eq!(ground.commit(Commit { n_applied: Some(1), ..first.clone() }), conflict);
+    let both = Commit { applied: up_to(0, 2), n_applied: Some(2), ..first.clone() };
+    assert_eq!(ground.commit(both), conflict);
+    assert_eq!(ground.commit(Commit { n_applied: Some(0), ..first }), Ok(Revision(1)));
+    ground.holds(|ground| assert_eq!(ground.waiting(), [2]));
 }
 
 fn a_duplicate_drops_nobody(ground: &mut Ground<'_>) {

@@ -42,7 +42,9 @@ fn a_dead_letter_says_what_why_and_how_often(ground: &mut Ground<'_>) {
     ground.open_as(Open { agent: id("a"), bounds: Bounds::DEFAULT, in_hand: in_hand.clone() });
     let opened = ground.open_as(Open { agent: id("a"), bounds: Bounds::DEFAULT, in_hand });
     let dead = vec![(Position(2), "poison: \"é\"".into())];
-    ground.commit(Commit { applied: up_to(2, 0), dead, ..commit_of("a", &opened) }).expect("good");
+    let begun = vec![Position(2)];
+    let commit = Commit { applied: up_to(2, 0), begun, dead, ..commit_of("a", &opened) };
+    ground.commit(commit).expect("good");
     ground.holds(|ground| {
         let reason = "poison: \"é\"".into();
         let letter = DeadRecord { number: 1, reason, attempts: 2, envelope: urgent(2) };

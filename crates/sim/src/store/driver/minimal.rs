@@ -49,6 +49,8 @@ pub struct Minimal {
     /// Sent, which the next commit reports.
     sent: Vec<MessageId>,
     /// Committed and not yet fired, eldest first.
+    /// Messages whose delivery was counted by this incarnation, before it began.
+    counted: Vec<Position>,
     timers: VecDeque<Timer>,
     doing: Doing,
 }
@@ -107,6 +109,7 @@ impl Driver for Minimal {
             watermarks: Watermarks::default(),
             outbox: VecDeque::new(),
             sent: Vec::new(),
+            counted: Vec::new(),
             timers: VecDeque::new(),
             doing: Doing::Resting,
         };
@@ -232,7 +235,7 @@ impl Minimal {
                 }
                 if self.outbox.is_empty() { Turn::Rests } else { Turn::Worked }
             }
-            Ok(batch) => self.handle(&batch),
+            Ok(batch) => self.count(&batch).unwrap_or_else(|| self.handle(&batch)),
         }
     }
 
@@ -266,6 +269,20 @@ impl Minimal {
         Ok(batch)
     }
 
+    /// Counts the deliveries of a batch that are not the first ones; `None` if there is nothing to count.
+    fn count(&mut self, batch: &[Stored]) -> Option<Turn> {
+        let again = batch.iter().filter(|message| (1..DELIVERIES_MAX).contains(&message.attempts));
+        let begun: Vec<_> = again.map(|message| message.position).collect();
+        let begun: Vec<_> = begun.into_iter().filter(|at| !self.counted.contains(at)).collect();
+        if begun.is_empty() {
+            return None;
+        }
+        self.counted.extend(&begun);
+        let commit = Commit { begun, ..self.next_commit() };
+        self.commit(Box::new(commit), None);
+        Some(Turn::Worked)
+    }
+
     fn handle(&mut self, batch: &[Stored]) -> Turn {
         let mut commit = self.next_commit();
         for (at, message) in batch.iter().enumerate() {
@@ -274,7 +291,7 @@ impl Minimal {
             if at >= self.clerk.batch_max {
                 continue; // Only who trims too early reads more than it handles.
             }
-            if message.attempts >= DELIVERIES_MAX {
+            if message.attempts >= DELIVERIES_MAX && !self.counted.contains(&position) {
                 commit.dead.push((position, "delivered too often".into()));
                 continue;
             }
