@@ -28,6 +28,7 @@ pub(crate) struct Lane {
 }
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "two are columns of its row, all independent")]
 pub(crate) struct Agent {
     pub(crate) id: i64,
     pub(crate) bounds: Bounds,

@@ -1,7 +1,8 @@
 //! The store as its users see it, on a real disk.
 #![expect(
     clippy::disallowed_methods,
-    reason = "tests start processes, read their settings and watch the clock"
+    clippy::panic,
+    reason = "tests start processes, read their settings, and fail"
 )]
 
 mod common;
