@@ -15,7 +15,7 @@ use crate::common::{Folder, Waiter, begin, id, letter, letter_of, number, open, 
 const NAMES: [&str; 3] = ["alpha", "beta", "gamma"];
 
 /// Something of everything, a transaction for each.
-fn writes() -> Vec<Write> {
+pub(crate) fn writes() -> Vec<Write> {
     let mut all = Vec::new();
     for (agent, name) in (0..).zip(NAMES) {
         all.push(begin(name));
@@ -40,8 +40,8 @@ fn writes() -> Vec<Write> {
     all
 }
 
-/// Everything that can be asked, and then what changes something.
-fn reads() -> Vec<Read> {
+/// Everything that can be asked.
+pub(crate) fn reads() -> Vec<Read> {
     let limit = usize::MAX;
     let mut all = Vec::new();
     for name in NAMES {
@@ -55,6 +55,7 @@ fn reads() -> Vec<Read> {
     all
 }
 
+/// What is asked by changing something.
 fn probes() -> Vec<Write> {
     let mut all = Vec::new();
     for (agent, name) in (0..).zip(NAMES) {
@@ -119,7 +120,7 @@ impl Outcomes {
     }
 }
 
-fn truth(writes: &[Write]) -> Tables {
+pub(crate) fn truth(writes: &[Write]) -> Tables {
     let mut tables = Tables::new();
     for write in writes {
         tables.write(write.clone()).expect("a good write");
@@ -127,7 +128,7 @@ fn truth(writes: &[Write]) -> Tables {
     tables
 }
 
-fn carried_out(folder: &Folder, waiter: &Waiter, writes: &[Write]) -> Sqlite {
+pub(crate) fn carried_out(folder: &Folder, waiter: &Waiter, writes: &[Write]) -> Sqlite {
     let store = open(&folder.0);
     for write in writes {
         waiter.write(&store, write.clone()).expect("a good write");

@@ -8,6 +8,7 @@
 mod common;
 mod conformance;
 mod damage;
+mod golden;
 mod kill;
 mod opening;
 mod operator;
