@@ -10,8 +10,9 @@ use crate::body::Body;
 use crate::error::{Fault, damaged};
 use crate::sum::Sum;
 
-const PUT: &str = "INSERT OR REPLACE INTO messages VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-const BEHIND: &str = "SELECT position, prev, attempts, bytes, envelope, blob, sum FROM messages \
+const PUT: &str =
+    "INSERT OR REPLACE INTO messages VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+const BEHIND: &str = "SELECT position, prev, arrival, attempts, bytes, envelope, blob, sum FROM messages \
     WHERE agent = ?1 AND lane = ?2 AND position > ?3 ORDER BY position LIMIT ?4";
 const DROP: &str = "DELETE FROM messages WHERE agent = ?1 AND lane = ?2 AND position <= ?3";
 
@@ -24,6 +25,8 @@ pub(crate) struct Mail {
     pub(crate) position: u64,
     /// The message before it in its lane, which may be gone by now; 0 if there was none.
     prev: u64,
+    /// The how manieth accepted id it brought, 0 if none.
+    pub(crate) arrival: u64,
     pub(crate) attempts: u32,
     /// Length of its payload.
     pub(crate) bytes: u64,
@@ -39,12 +42,18 @@ impl Mail {
         })
     }
 
+    /// The id of the message.
+    pub(crate) fn id(&self) -> Result<u128, Fault> {
+        self.body.id()
+    }
+
     fn sum(&self, agent: i64, lane: i64) -> i64 {
         let numbers = [
             agent,
             lane,
             self.position.cast_signed(),
             self.prev.cast_signed(),
+            self.arrival.cast_signed(),
             self.attempts.into(),
             self.bytes.cast_signed(),
         ];
@@ -57,6 +66,7 @@ impl Mail {
             lane,
             self.position.cast_signed(),
             self.prev.cast_signed(),
+            self.arrival.cast_signed(),
             self.attempts,
             self.bytes.cast_signed(),
             &self.body.inline[..],
@@ -72,11 +82,12 @@ pub(crate) fn push(
     conn: &Connection,
     agent: &mut Agent,
     envelope: &Envelope,
+    arrival: u64,
 ) -> Result<Position, Fault> {
     let body = Body::pack_envelope(conn, envelope)?;
     let (position, bytes) = (agent.tail + 1, envelope.payload.len() as u64);
     let lane = agent.lane_mut(envelope.priority);
-    let mail = Mail { position, prev: lane.last, attempts: 0, bytes, body };
+    let mail = Mail { position, prev: lane.last, arrival, attempts: 0, bytes, body };
     lane.last = position;
     lane.count += 1;
     agent.tail = position;
@@ -104,7 +115,7 @@ pub(crate) fn behind(
     let (mut found, mut last) = (Vec::new(), after.max(queue.gone));
     while let Some(row) = rows.next()? {
         let mail = from_row(row)?;
-        if row.get::<_, i64>(6)? != mail.sum(agent.id, lane_number(lane)) {
+        if row.get::<_, i64>(7)? != mail.sum(agent.id, lane_number(lane)) {
             return broken(mail.position, "its checksum is wrong");
         }
         // The first may name an earlier one than is asked for; the others name each other.
@@ -121,7 +132,8 @@ pub(crate) fn behind(
     Ok(found)
 }
 
-/// Takes everything up to `position` from the front of a lane.
+/// Takes everything up to `position` from the front of a lane. The ids are in memory then, as far as the
+/// messages are the ones to know them.
 pub(crate) fn drop_front(
     conn: &Connection,
     agent: &mut Agent,
@@ -143,6 +155,8 @@ pub(crate) fn drop_front(
         }
         let queue = agent.lane_mut(lane);
         queue.gone = last;
+        agent.must_save_ids |= last > agent.ids_position;
+        let queue = agent.lane_mut(lane);
         queue.count = queue.count.saturating_sub(page.len() as u64);
         agent.is_dirty = true;
         let is_all = page.len() < PAGE;
@@ -176,11 +190,12 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Mail> {
     Ok(Mail {
         position: row.get::<_, i64>(0)?.cast_unsigned(),
         prev: row.get::<_, i64>(1)?.cast_unsigned(),
-        attempts: row.get(2)?,
-        bytes: row.get::<_, i64>(3)?.cast_unsigned(),
+        arrival: row.get::<_, i64>(2)?.cast_unsigned(),
+        attempts: row.get(3)?,
+        bytes: row.get::<_, i64>(4)?.cast_unsigned(),
         body: Body {
-            inline: Bytes::copy_from_slice(row.get_ref(4)?.as_blob()?),
-            blob: row.get(5)?,
+            inline: Bytes::copy_from_slice(row.get_ref(5)?.as_blob()?),
+            blob: row.get(6)?,
         },
     })
 }

@@ -221,7 +221,7 @@ fn everything() -> Vec<Read> {
 #[test]
 fn every_write_and_read_means_what_the_tables_say() {
     let seed = number("GGML_AGENT_SEED", 1);
-    let steps = number("GGML_AGENT_STORE_STEPS", 6_000);
+    let steps = number("GGML_AGENT_STORE_STEPS", 3_000);
     println!("repeat with: GGML_AGENT_SEED={seed} cargo test -p ggml-agent-store every_write");
     let folder = Folder::new("conformance");
     let chosen =
