@@ -10,8 +10,10 @@ use crate::body::Body;
 use crate::error::{Fault, damaged};
 use crate::sum::Sum;
 
-const PUT: &str =
-    "INSERT OR REPLACE INTO messages VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+// Not `OR REPLACE`: what is to be replaced would be looked for in each insertion.
+const PUT: &str = "INSERT INTO messages VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+const COUNT: &str = "UPDATE messages SET attempts = ?4, sum = ?5 \
+    WHERE agent = ?1 AND lane = ?2 AND position = ?3";
 const BEHIND: &str = "SELECT position, prev, arrival, attempts, bytes, envelope, blob, sum FROM messages \
     WHERE agent = ?1 AND lane = ?2 AND position > ?3 ORDER BY position LIMIT ?4";
 const DROP: &str = "DELETE FROM messages WHERE agent = ?1 AND lane = ?2 AND position <= ?3";
@@ -178,7 +180,10 @@ pub(crate) fn count_attempt(
     mail: Mail,
 ) -> Result<(), Fault> {
     let mail = Mail { attempts: mail.attempts.saturating_add(1), ..mail };
-    mail.put(conn, agent.id, lane_number(lane))
+    let lane = lane_number(lane);
+    let row = (agent.id, lane, key(mail.position), mail.attempts, mail.sum(agent.id, lane));
+    conn.prepare_cached(COUNT)?.execute(row)?;
+    Ok(())
 }
 
 /// A position as a key; what lies behind every possible one lies behind this one.
