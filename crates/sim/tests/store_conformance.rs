@@ -5,6 +5,8 @@ use std::ops::Range;
 use ggml_agent_core::store::{MemoryStore, StoreRef};
 use ggml_agent_sim::store::conformance::{End, World, conforms};
 use ggml_agent_sim::store::{Setup, SimDisk, Syncs};
+use ggml_agent_store::{Medium, Options, Sqlite};
+use tempfile::TempDir;
 
 /// So many seeds, or the one that somebody repeats.
 fn seeds(n: u64) -> Range<u64> {
@@ -72,4 +74,39 @@ fn the_simulated_store_conforms() {
     for syncs in [Syncs::ByHand, Syncs::AtOnce, Syncs::ByChance(30)] {
         conforms(&mut Simulated::new(syncs), seeds(100));
     }
+}
+
+/// Stores of SQLite, each in a folder of its own. A cut is a close here: what a disk loses is not simulated.
+struct OnDisk {
+    folder: TempDir,
+}
+
+impl OnDisk {
+    const OPTIONS: Options =
+        Options { medium: Medium::Any, dedupe_ids_max: 40, ..Options::DEFAULT };
+
+    fn open(&self) -> StoreRef {
+        StoreRef::new(Sqlite::open(self.folder.path(), Self::OPTIONS).expect("a folder of its own"))
+    }
+}
+
+impl World for OnDisk {
+    fn fresh(&mut self) -> StoreRef {
+        self.folder = tempfile::tempdir().expect("a folder");
+        self.open()
+    }
+
+    fn reopen(&mut self, store: StoreRef, _: End) -> StoreRef {
+        drop(store);
+        self.open()
+    }
+
+    fn dedupe_ids_max(&self) -> usize {
+        40
+    }
+}
+
+#[test]
+fn the_store_of_sqlite_conforms() {
+    conforms(&mut OnDisk { folder: tempfile::tempdir().expect("a folder") }, seeds(8));
 }

@@ -75,11 +75,11 @@ pub(crate) fn lane_number(lane: Priority) -> i64 {
 }
 
 impl Agent {
-    pub(crate) fn new(id: i64, bounds: Bounds) -> Self {
+    pub(crate) fn new(id: i64, bounds: Bounds, epoch: u64) -> Self {
         let mut numbers = [0; NUMBERS];
         numbers[5] = 1; // Closed: no incarnation had anything in hand.
         let agent = Self::from_numbers(id, &numbers).expect("invariant: zeros are a record");
-        Self { bounds, is_dirty: true, ..agent }
+        Self { bounds, epoch, is_dirty: true, ..agent }
     }
 
     pub(crate) fn lane(&self, lane: Priority) -> &Lane {

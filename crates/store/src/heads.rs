@@ -15,6 +15,8 @@ pub(crate) struct Heads {
     pub(crate) dead_last: u64,
     /// The newest dead letter that is still there, 0 if none is.
     pub(crate) dead_newest: u64,
+    /// The highest epoch of an agent that was removed: who begins anew under an old name begins behind it.
+    pub(crate) removed_epoch: u64,
 }
 
 impl Heads {
@@ -25,8 +27,9 @@ impl Heads {
                 name_last: row.get(2)?,
                 dead_last: row.get::<_, i64>(3)?.cast_unsigned(),
                 dead_newest: row.get::<_, i64>(4)?.cast_unsigned(),
+                removed_epoch: row.get::<_, i64>(5)?.cast_unsigned(),
             };
-            Ok((heads, row.get::<_, i64>(5)?))
+            Ok((heads, row.get::<_, i64>(6)?))
         });
         match row.optional()? {
             Some((heads, sum)) if sum == heads.sum() => Ok(heads),
@@ -35,12 +38,13 @@ impl Heads {
     }
 
     pub(crate) fn save(&self, conn: &Connection) -> Result<(), Fault> {
-        conn.prepare_cached("INSERT OR REPLACE INTO heads VALUES (1, ?1, ?2, ?3, ?4, ?5)")?
+        conn.prepare_cached("INSERT OR REPLACE INTO heads VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6)")?
             .execute((
                 self.agent_last,
                 &self.name_last,
                 self.dead_last.cast_signed(),
                 self.dead_newest.cast_signed(),
+                self.removed_epoch.cast_signed(),
                 self.sum(),
             ))?;
         Ok(())
@@ -52,6 +56,7 @@ impl Heads {
             .bytes(self.name_last.as_bytes())
             .number(self.dead_last.cast_signed())
             .number(self.dead_newest.cast_signed())
+            .number(self.removed_epoch.cast_signed())
             .end()
     }
 }

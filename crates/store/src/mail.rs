@@ -16,6 +16,8 @@ const COUNT: &str = "UPDATE messages SET attempts = ?4, sum = ?5 \
     WHERE agent = ?1 AND lane = ?2 AND position = ?3";
 const BEHIND: &str = "SELECT position, prev, arrival, attempts, bytes, envelope, blob, sum FROM messages \
     WHERE agent = ?1 AND lane = ?2 AND position > ?3 ORDER BY position LIMIT ?4";
+const COUNT_UP_TO: &str =
+    "SELECT COUNT(*) FROM messages WHERE agent = ?1 AND lane = ?2 AND position <= ?3";
 const DROP: &str = "DELETE FROM messages WHERE agent = ?1 AND lane = ?2 AND position <= ?3";
 
 /// Rows that are looked at in one go when many leave a lane.
@@ -170,6 +172,38 @@ pub(crate) fn drop_front(
             return Ok(());
         }
     }
+}
+
+/// How many messages of a lane stand up to `position`.
+pub(crate) fn count_up_to(
+    conn: &Connection,
+    agent: &Agent,
+    lane: Priority,
+    position: u64,
+) -> Result<u64, Fault> {
+    let queue = agent.lane(lane);
+    if queue.count == 0 || queue.gone >= position {
+        return Ok(0);
+    }
+    if queue.last <= position {
+        return Ok(queue.count);
+    }
+    let row = (agent.id, lane_number(lane), key(position));
+    let count: i64 = conn.prepare_cached(COUNT_UP_TO)?.query_row(row, |row| row.get(0))?;
+    Ok(count.cast_unsigned())
+}
+
+/// The message at `position` of a lane, if it stands there.
+pub(crate) fn at(
+    conn: &Connection,
+    agent: &Agent,
+    lane: Priority,
+    position: u64,
+) -> Result<Option<Mail>, Fault> {
+    let Some(before) = position.checked_sub(1) else { return Ok(None) };
+    let mut found = behind(conn, agent, lane, before, 1)?;
+    found.retain(|mail| mail.position == position);
+    Ok(found.pop())
 }
 
 /// Counts one more beginning of a delivery.

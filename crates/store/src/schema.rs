@@ -16,7 +16,7 @@ pub(crate) const TABLES: [&str; 14] = [
     // What is true of the whole store: numbers that were given, and the ends of chains.
     "CREATE TABLE heads (only INTEGER PRIMARY KEY, agent_last INTEGER NOT NULL, \
      name_last TEXT NOT NULL, dead_last INTEGER NOT NULL, dead_newest INTEGER NOT NULL, \
-     sum INTEGER NOT NULL) STRICT",
+     removed_epoch INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT",
     "CREATE TABLE names (name TEXT PRIMARY KEY, prev TEXT NOT NULL, agent INTEGER NOT NULL, \
      sum INTEGER NOT NULL) STRICT, WITHOUT ROWID",
     "CREATE TABLE agents (agent INTEGER PRIMARY KEY, messages_max INTEGER NOT NULL, \

@@ -42,14 +42,18 @@ impl Engine {
             let id = self.heads.agent_last + 1;
             self.heads.agent_last = id;
             names::insert(&self.conn, &mut self.heads, &open.agent, id)?;
-            self.add(&open.agent, Agent::new(id, open.bounds));
+            let epoch = self.heads.removed_epoch;
+            self.add(&open.agent, Agent::new(id, open.bounds, epoch));
         }
         let Parts { conn, agent, .. } = self.agent(&open.agent)?;
         let small = small::load(conn, agent)?;
         let snapshot = state::snapshot(conn, agent)?;
         for lane in LANES {
             for mail in in_hand(conn, agent, lane, open.in_hand.as_deref())? {
-                mail::count_attempt(conn, agent, lane, mail)?;
+                // It began once, at least; later ones are counted when they begin.
+                if mail.attempts == 0 {
+                    mail::count_attempt(conn, agent, lane, mail)?;
+                }
             }
         }
         agent.bounds = open.bounds;
@@ -89,6 +93,7 @@ impl Engine {
 
     fn remove(&mut self, name: &AgentId) -> Result<Written, Fault> {
         let Parts { conn, heads, agent, .. } = self.agent(name)?;
+        heads.removed_epoch = heads.removed_epoch.max(agent.epoch);
         for table in ["messages", "snapshots", "journal", "outbox", "timers", "once"] {
             state::release_all(conn, table, agent.id)?;
         }
@@ -119,10 +124,8 @@ fn in_hand(
     positions.sort_unstable();
     positions.dedup();
     let mut found = Vec::new();
-    for position in positions.into_iter().filter(|position| *position > 0) {
-        let mut next = mail::behind(conn, agent, lane, position - 1, 1)?;
-        next.retain(|mail| mail.position == position);
-        found.append(&mut next);
+    for position in positions {
+        found.extend(mail::at(conn, agent, lane, position)?);
     }
     Ok(found)
 }

@@ -1,6 +1,6 @@
 //! What an agent did, in one step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ggml_agent_core::store::{Commit, Position, Revision, StoreError, Watermarks};
 use rusqlite::Connection;
@@ -21,6 +21,16 @@ pub(super) fn commit(mut parts: Parts<'_>, commit: &Commit) -> Result<Revision, 
     if let Some(why) = contradiction(conn, agent, commit)? {
         return Err(StoreError::Malformed { agent: commit.agent.clone(), why }.into());
     }
+    if let Some(n_applied) = commit.n_applied {
+        let mut n = 0;
+        for lane in LANES {
+            n += mail::count_up_to(conn, agent, lane, commit.applied.of(lane).0)?;
+        }
+        if n != n_applied {
+            let (agent, found) = (commit.agent.clone(), Revision(agent.revision));
+            return Err(StoreError::Conflict { agent, found }.into());
+        }
+    }
     agent.revision += 1;
     agent.is_dirty = true;
     if let Some(snapshot) = &commit.snapshot {
@@ -29,6 +39,7 @@ pub(super) fn commit(mut parts: Parts<'_>, commit: &Commit) -> Result<Revision, 
     for entry in &commit.journal {
         state::log(conn, agent, entry)?;
     }
+    begin(conn, agent, &commit.begun)?;
     apply(&mut parts, commit.applied, &commit.dead)?;
     let Parts { conn, ref mut agent, .. } = parts;
     for id in &commit.sent {
@@ -60,6 +71,19 @@ pub(super) fn commit(mut parts: Parts<'_>, commit: &Commit) -> Result<Revision, 
     Ok(Revision(agent.revision))
 }
 
+/// Counts deliveries that begin.
+fn begin(conn: &Connection, agent: &Agent, begun: &[Position]) -> Result<(), Fault> {
+    let positions: BTreeSet<u64> = begun.iter().map(|position| position.0).collect();
+    for position in positions {
+        for lane in LANES {
+            if let Some(mail) = mail::at(conn, agent, lane, position)? {
+                mail::count_attempt(conn, agent, lane, mail)?;
+            }
+        }
+    }
+    Ok(())
+}
+
 fn contradiction(
     conn: &Connection,
     agent: &mut Agent,
@@ -73,12 +97,18 @@ fn contradiction(
     if new.high > tail || new.normal > tail {
         return Ok(Some("more would be applied than there is"));
     }
-    let is_new = |position| {
-        (position > old.high && position <= new.high)
-            || (position > old.normal && position <= new.normal)
-    };
-    if !commit.dead.iter().all(|(position, _)| is_new(*position)) {
-        return Ok(Some("a dead letter is not among the newly applied messages"));
+    for (position, _) in &commit.dead {
+        // One that was evicted is dead already, one that never was is told by its place.
+        let mut is_new =
+            *position > old.high.min(old.normal) && *position <= new.high.max(new.normal);
+        for lane in LANES {
+            if mail::at(conn, agent, lane, position.0)?.is_some() {
+                is_new = *position <= new.of(lane);
+            }
+        }
+        if !is_new {
+            return Ok(Some("a dead letter is not among the newly applied messages"));
+        }
     }
     if !commit.fire.is_empty() {
         let timers = &small::index(conn, agent)?.timers;
@@ -117,8 +147,7 @@ fn apply(
             if position > applied.of(lane).0 {
                 break;
             }
-            let mail = mail::behind(conn, agent, lane, position - 1, 1)?;
-            if let Some(mail) = mail.first().filter(|mail| mail.position == position) {
+            if let Some(mail) = mail::at(conn, agent, lane, position)? {
                 letters.insert(position, (mail.unpack(conn)?, reason));
             }
         }
