@@ -141,7 +141,7 @@ fn final_state(folder: &Path) -> [BTreeMap<u32, [u64; 3]>; 2] {
 #[test]
 fn q01_a_process_that_is_killed_at_any_moment_loses_nothing_and_does_nothing_twice() {
     let given = std::env::var_os("GGML_AGENT_KILLS");
-    let n_cycles: u32 = given.map_or(200, |text| text.to_str().unwrap().parse().unwrap());
+    let n_cycles: u32 = given.map_or(1_000, |text| text.to_str().unwrap().parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let mut senders = Senders::default();
     let mut rng = Rng::new(1);

@@ -108,7 +108,12 @@ impl Maker {
             let (mailbox, after, limit) = (commit.agent.clone(), Position(0), rng.below(5));
             let read = Read::Messages { mailbox, lane, after, limit };
             let Ok(Found::Messages(messages)) = tables.read(&read) else { continue };
+            let n = commit.n_applied.unwrap_or_default() + messages.len() as u64;
+            commit.n_applied = Some(n);
             for message in messages {
+                if rng.chance(20) {
+                    commit.begun.push(message.position);
+                }
                 *commit.applied.of_mut(lane) = message.position;
                 if rng.chance(15) {
                     commit.dead.push((message.position, format!("dead {}", rng.below(9))));
@@ -119,6 +124,9 @@ impl Maker {
             0 => commit.applied.normal.0 += 1_000,
             1 => commit.applied.high.0 = commit.applied.high.0.saturating_sub(1),
             2 => commit.dead.push((Position(1 << 40), "not there".into())),
+            3 => commit.n_applied = Some(7),
+            4 => commit.n_applied = None,
+            5 => commit.begun.push(Position(1 + rng.bits() % 9)),
             _ => {}
         }
     }
