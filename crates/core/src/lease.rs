@@ -191,6 +191,33 @@ pub struct Lease<H> {
     pub deadline: Duration,
     /// When it was granted.
     pub since: Duration,
+    /// How long it had to live when it was granted, or renewed last.
+    pub length: Duration,
+}
+
+/// What a table must be told to be made again elsewhere, or later: see [`Locks::take_changes`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change<S, H> {
+    /// A section was granted, or its lease renewed.
+    Held(Kept<S, H>),
+    /// A section is free, for whatever reason.
+    Free {
+        /// Which.
+        section: S,
+    },
+}
+
+/// A lease without a clock: what survives of it when the clock does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept<S, H> {
+    /// The section.
+    pub section: S,
+    /// Who holds it.
+    pub holder: H,
+    /// Its fencing token.
+    pub token: Token,
+    /// How long it had to live when it was granted, or renewed last.
+    pub length: Duration,
 }
 
 /// What happened to a lock or a waiter other than by the answer to its own call.

@@ -10,10 +10,11 @@
 
 mod boundary;
 mod command;
+mod keep;
+mod lives;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +22,8 @@ use ggml_agent_core::AgentId;
 use ggml_agent_core::lease::{Event, Lease, Limits, Locks, Outcome, Request, Stale, Token};
 
 use crate::history::{History, Update, text_hash};
-use crate::limits::{DEAD_MAX, DOCUMENT_BYTES_MAX, SECTION_BYTES_MAX, SUBSCRIBERS_MAX};
+use crate::limits::{DOCUMENT_BYTES_MAX, SECTION_BYTES_MAX, SUBSCRIBERS_MAX};
+use crate::record::{Entry, Slot};
 use crate::section::{Document, SectionId};
 use crate::subscribers::Subscribers;
 use boundary::{Neighbours, ends_front_matter};
@@ -29,15 +31,7 @@ pub use command::{
     Accepted, Delivery, Edit, EditError, Gone, Holder, Lock, LockError, Note, Out, SectionView,
     Snapshot, Step, SubscribeError,
 };
-
-/// One section as it is now.
-#[derive(Debug, Clone)]
-struct Slot {
-    version: u64,
-    text: Arc<str>,
-    /// Length of the heading's source at the start of `text`; 0 without a heading.
-    heading_len: usize,
-}
+pub(crate) use lives::Lives;
 
 /// A document, its locks, its subscribers and its history. Holds D1 to D8 and M13 for documents.
 ///
@@ -52,10 +46,9 @@ pub struct Coordinator {
     locks: Locks<SectionId, Holder>,
     history: History,
     subscribers: Subscribers,
-    /// The lowest incarnation of each agent that may still act.
-    alive_from: BTreeMap<AgentId, u64>,
-    /// Its keys in the order in which they came, to forget the oldest.
-    seen: VecDeque<AgentId>,
+    lives: Lives,
+    /// What changed since it was taken last, if anybody keeps it.
+    entries: Option<Vec<Entry>>,
 }
 
 impl Coordinator {
@@ -82,8 +75,8 @@ impl Coordinator {
             locks: Locks::new(limits),
             history: History::default(),
             subscribers: Subscribers::default(),
-            alive_from: BTreeMap::new(),
-            seen: VecDeque::new(),
+            lives: Lives::default(),
+            entries: None,
         }
     }
 
@@ -251,6 +244,11 @@ impl Coordinator {
             text: Arc::clone(&text),
         };
         self.bytes = self.bytes - slot.text.len() + text.len();
+        if let Some(entries) = &mut self.entries {
+            // Leases that ended before it was judged come first.
+            keep::take_leases(&mut self.locks, entries);
+            entries.push(keep::edited(&update, &slot.text, heading_len));
+        }
         *slot = Slot { version: update.version, text, heading_len };
         let accepted = Accepted { seq: update.seq, version: update.version };
         self.history.push(Arc::new(update));
@@ -336,8 +334,7 @@ impl Coordinator {
 
     /// Lets `holder` act unless its life is over; a new incarnation ends those before it.
     fn enter(&mut self, holder: &Holder, now: Duration, outs: &mut Vec<Out>) -> Result<(), Gone> {
-        let alive_from = self.alive_from.get(holder.agent()).copied();
-        match alive_from {
+        match self.lives.alive_from(holder.agent()) {
             Some(from) if holder.incarnation() < from => Err(Gone { holder: holder.clone() }),
             Some(from) if holder.incarnation() == from => Ok(()),
             _ => {
@@ -349,17 +346,11 @@ impl Coordinator {
 
     /// Ends every incarnation of `agent` before `from`.
     fn fence(&mut self, agent: &AgentId, from: u64, now: Duration, outs: &mut Vec<Out>) {
-        match self.alive_from.get_mut(agent) {
-            Some(known) => *known = from.max(*known),
-            None => {
-                if self.seen.len() >= DEAD_MAX
-                    && let Some(oldest) = self.seen.pop_front()
-                {
-                    self.alive_from.remove(&oldest);
-                }
-                self.seen.push_back(agent.clone());
-                self.alive_from.insert(agent.clone(), from);
-            }
+        if self.lives.end_before(agent, from)
+            && let Some(entries) = &mut self.entries
+        {
+            keep::take_leases(&mut self.locks, entries);
+            entries.push(Entry::AliveFrom { agent: agent.clone(), from });
         }
         let is_over = |holder: &&Holder| holder.agent() == agent && holder.incarnation() < from;
         let over: Vec<Holder> = self.locks.holders().into_iter().filter(is_over).cloned().collect();

@@ -21,7 +21,7 @@ pub struct Update {
     pub base: u64,
     /// Who wrote it.
     pub author: Holder,
-    /// When, on the coordinator's clock.
+    /// When, on the clock of the coordinator that accepted it; each process has its own.
     pub at: Duration,
     /// [`text_hash`] of what it replaced.
     pub hash_before: u64,
@@ -30,7 +30,7 @@ pub struct Update {
 }
 
 /// The accepted edits of a document in order; the oldest are forgotten when a limit is reached.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
     updates: VecDeque<Arc<Update>>,
     bytes: usize,

@@ -1,7 +1,7 @@
 //! One Markdown document that many agents edit at once, without losing an edit.
 //!
-//! Everything here is pure: text, commands and a time go in, answers and notes to others come out. Not
-//! here: files, clocks, mailboxes.
+//! The [`Coordinator`] is pure: text, commands and a time go in, answers and notes to others come out. The
+//! [`agent`] around it has the mailbox, the clock and, if the document is to survive, the store.
 //!
 //! # Example
 //! ```
@@ -21,7 +21,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Reading order: [`markdown`], [`section`], [`coordinator`], [`history`], [`abstracts`].
+//! Reading order: [`markdown`], [`section`], [`coordinator`], [`history`], [`record`], [`abstracts`].
 
 pub mod abstracts;
 pub mod agent;
@@ -29,6 +29,7 @@ pub mod coordinator;
 pub mod history;
 pub mod limits;
 pub mod markdown;
+pub mod record;
 pub mod section;
 mod sentence;
 mod subscribers;

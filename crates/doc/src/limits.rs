@@ -31,3 +31,21 @@ pub const HISTORY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Most agents whose dead incarnations are remembered; of those forgotten only the lease protects.
 // 100,000 x about 150 B = 15 MB.
 pub const DEAD_MAX: usize = 100_000;
+
+/// Most changes that a durable document has decided and not yet kept; beyond, edits and locks are refused.
+// The store is behind by seconds then: 4,096 are some hundred times what one commit takes under load.
+pub const UNSAVED_LEN_MAX: usize = 4_096;
+
+/// Most bytes of them. 8 MiB are 32 of the largest edits.
+pub const UNSAVED_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Most answers, notes and events that wait for what was decided before them to be kept.
+// 100,000 x about 200 B = 20 MB.
+pub const HELD_LEN_MAX: usize = 100_000;
+
+/// Least bytes of entries behind a snapshot before the next one. Below that, reading them takes less than a
+/// millisecond.
+pub const ENTRIES_BYTES_MIN: usize = 64 * 1024;
+
+/// Entries that are read from a store at once.
+pub const ENTRIES_PAGE: usize = 1_024;

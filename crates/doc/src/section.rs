@@ -18,6 +18,15 @@ impl SectionId {
         Self(u32::try_from(index + 1).expect("invariant: at most SECTIONS_MAX sections"))
     }
 
+    /// The section that a record calls by this number, which counts from 1.
+    pub(crate) fn from_number(number: u32) -> Option<Self> {
+        (number > 0).then_some(Self(number))
+    }
+
+    pub(crate) fn number(self) -> u32 {
+        self.0
+    }
+
     pub(crate) fn index(self) -> usize {
         self.0 as usize - 1
     }

@@ -93,7 +93,9 @@ fn cycle(folder: &Path, senders: &mut Senders, life: Duration) {
         let rest = deadline.saturating_duration_since(Instant::now());
         match node.lines.recv_timeout(rest) {
             Ok(line) if line == "ready" => {
-                (0..N_SENDERS).for_each(|sender| drop(senders.send_next(&mut node, sender)));
+                for sender in 0..N_SENDERS {
+                    senders.send_next(&mut node, sender);
+                }
             }
             Ok(line) => {
                 if let Some(sender) = senders.hear(&line) {

@@ -5,7 +5,8 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use super::{
-    Busy, Event, Grant, Lease, Limits, OnBusy, Outcome, Request, RequestError, Stale, Step, Token,
+    Busy, Change, Event, Grant, Kept, Lease, Limits, OnBusy, Outcome, Request, RequestError, Stale,
+    Step, Token,
 };
 
 /// Order of arrival of a waiter.
@@ -59,6 +60,8 @@ pub struct Locks<S, H> {
     queues: BTreeMap<S, BTreeSet<Ticket>>,
     ticket_of: BTreeMap<H, Ticket>,
     deadlines: BTreeSet<(Duration, Due<S>)>,
+    /// What changed since it was taken last, if anybody takes it.
+    changes: Option<Vec<Change<S, H>>>,
 }
 
 impl<S: Ord + Clone + Debug, H: Ord + Clone> Locks<S, H> {
@@ -82,7 +85,51 @@ impl<S: Ord + Clone + Debug, H: Ord + Clone> Locks<S, H> {
             queues: BTreeMap::new(),
             ticket_of: BTreeMap::new(),
             deadlines: BTreeSet::new(),
+            changes: None,
         }
+    }
+
+    /// A table with the leases that survived the coordinator before, each with its full length to live
+    /// from `now` on: on which clock they began is forgotten, so none is shortened (D3). Nobody waits.
+    ///
+    /// `leases` name each section once.
+    #[must_use]
+    pub fn restore(
+        limits: Limits,
+        last_token: Token,
+        leases: impl IntoIterator<Item = Kept<S, H>>,
+        now: Duration,
+    ) -> Self {
+        let mut table = Self::resume(limits, last_token);
+        for Kept { section, holder, token, length } in leases {
+            table.last_token = table.last_token.max(token);
+            let deadline = now.saturating_add(length);
+            table.deadlines.insert((deadline, Due::Lease(section.clone())));
+            table.held_by.entry(holder.clone()).or_default().insert(section.clone());
+            table.held.insert(section, Lease { holder, token, deadline, since: now, length });
+        }
+        table
+    }
+
+    /// From now on changes of leases are kept for [`Self::take_changes`].
+    pub fn keep_changes(&mut self) {
+        self.changes.get_or_insert_default();
+    }
+
+    /// What changed since the last call, in order: with the leases of then, and the newest token of them
+    /// and these, [`Self::restore`] makes the table again. Waiters are not part of it.
+    pub fn take_changes(&mut self) -> Vec<Change<S, H>> {
+        self.changes.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Every lease, those included that are due and were not yet swept, by section.
+    pub fn leases(&self) -> impl Iterator<Item = Kept<S, H>> {
+        self.held.iter().map(|(section, lease)| Kept {
+            section: section.clone(),
+            holder: lease.holder.clone(),
+            token: lease.token,
+            length: lease.length,
+        })
     }
 
     /// Asks for sections, all or none. Holds D1, D4, D5.
@@ -354,6 +401,7 @@ impl<S: Ord + Clone + Debug, H: Ord + Clone> Locks<S, H> {
         let (token, deadline) = if let Some(old) = self.held.get_mut(section) {
             self.deadlines.remove(&(old.deadline, Due::Lease(section.clone())));
             old.deadline = old.deadline.max(end(old.since));
+            old.length = old.deadline.saturating_sub(now);
             (old.token, old.deadline)
         } else {
             self.last_token = self.last_token.next();
@@ -362,6 +410,7 @@ impl<S: Ord + Clone + Debug, H: Ord + Clone> Locks<S, H> {
                 token: self.last_token,
                 deadline: end(now),
                 since: now,
+                length: end(now).saturating_sub(now),
             };
             let grant = (new.token, new.deadline);
             self.held.insert(section.clone(), new);
@@ -369,12 +418,23 @@ impl<S: Ord + Clone + Debug, H: Ord + Clone> Locks<S, H> {
             grant
         };
         self.deadlines.insert((deadline, Due::Lease(section.clone())));
+        if let Some(changes) = &mut self.changes {
+            changes.push(Change::Held(Kept {
+                section: section.clone(),
+                holder: holder.clone(),
+                token,
+                length: deadline.saturating_sub(now),
+            }));
+        }
         Grant { section: section.clone(), token, deadline }
     }
 
     /// Ends one lease.
     fn free(&mut self, section: &S) -> Lease<H> {
         let lease = self.held.remove(section).expect("invariant: only held sections are freed");
+        if let Some(changes) = &mut self.changes {
+            changes.push(Change::Free { section: section.clone() });
+        }
         self.deadlines.remove(&(lease.deadline, Due::Lease(section.clone())));
         if let Some(sections) = self.held_by.get_mut(&lease.holder) {
             sections.remove(section);

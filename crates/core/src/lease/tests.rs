@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{
-    Busy, Event, Grant, Limits, Locks, OnBusy, Outcome, Request, RequestError, Stale, Token,
+    Busy, Change, Event, Grant, Limits, Locks, OnBusy, Outcome, Request, RequestError, Stale, Token,
 };
 
 mod model;
@@ -53,6 +53,31 @@ fn queued(table: &mut Table, request: Request<&'static str, u32>, now: u64) -> u
 
 fn table() -> Table {
     Locks::new(Limits::DEFAULT)
+}
+
+#[test]
+fn d03_a_restored_lease_has_its_full_length_to_live_and_its_token() {
+    let mut t = table();
+    t.keep_changes();
+    let first = grants(&mut t, deny(1, &["a", "b"]), 0);
+    assert!(t.release(&"b", &1, first[1].token, s(1)).answer.is_ok());
+    assert_eq!(queued(&mut t, queue(2, &["a"]), 2), 1);
+    let mut kept = std::collections::BTreeMap::new();
+    for change in t.take_changes() {
+        match change {
+            Change::Held(lease) => drop(kept.insert(lease.section, lease)),
+            Change::Free { section } => drop(kept.remove(section)),
+        }
+    }
+    assert_eq!(kept.values().cloned().collect::<Vec<_>>(), t.leases().collect::<Vec<_>>());
+    assert_eq!(t.take_changes(), []);
+    // The clock of the next life begins anew.
+    let mut t = Locks::restore(Limits::DEFAULT, t.last_token(), kept.into_values(), s(5));
+    assert_eq!(t.lease(&"a", s(34)).map(|lease| lease.token), Some(first[0].token));
+    assert_eq!((t.n_waiting(&"a"), t.next_deadline()), (0, Some(s(35))));
+    assert_eq!(t.check_holder(&"a", &1, first[0].token, s(34)), Ok(()));
+    assert!(grants(&mut t, deny(3, &["b"]), 5)[0].token > first[1].token);
+    assert_eq!(t.expire(s(35)).len(), 2);
 }
 
 #[test]

@@ -1,9 +1,16 @@
 //! The coordinator as an agent: who asks is watched, and whoever dies gives his locks back.
 //!
-//! Everything is decided by the pure [`Coordinator`]; here are mailboxes, timers and events.
+//! Everything is decided by the pure [`Coordinator`]; here are mailboxes, timers and events. What was decided
+//! goes through a gate (`gate`): of a durable document nothing is seen, by anybody, before it is kept
+//! (`keeper`), and while the store works on one commit the agent decides what the next one holds.
 
+mod book;
 mod client;
+mod durable;
+mod effect;
 mod event;
+mod gate;
+mod keeper;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -11,13 +18,17 @@ use std::time::Duration;
 
 use ggml_agent::{Agent, AnyAddr, Context, Envelope, Lane, MessageType, Reply, Report, Timer};
 use ggml_agent_core::ExitReason;
-use ggml_agent_core::lease::{Event, Grant, Outcome, Stale, Token};
+use ggml_agent_core::lease::{Grant, Outcome, Stale, Token};
 
+use self::book::{Book, Way};
 pub use self::client::{CallError, Client, DocNote, DocumentRef, LockDenied};
+use self::effect::Effect;
 pub use self::event::{DocEvent, DocEventKind};
+use self::gate::Gate;
+use self::keeper::Keeper;
 use crate::coordinator::{
-    Accepted, Coordinator, Delivery, Edit, EditError, Holder, Lock, Note, Out, SectionView,
-    Snapshot, SubscribeError,
+    Accepted, Coordinator, Edit, EditError, Holder, Lock, LockError, SectionView, Snapshot,
+    SubscribeError,
 };
 use crate::section::{Document, SectionId};
 
@@ -56,28 +67,33 @@ pub enum DocMsg {
     Due,
     #[doc(hidden)]
     RetryNotes,
+    /// The store has answered.
+    #[doc(hidden)]
+    Kept,
+    #[doc(hidden)]
+    KeepAgain,
     #[doc(hidden)]
     Envelope(Envelope),
 }
 
 /// The agent of one document.
 ///
-/// Messages are delivered at most once; an edit that was acknowledged is in the document (D7).
+/// Messages are delivered at most once; an edit that was acknowledged is in the document (D7), and in the store
+/// if the document is [durable](DocumentAgent::durable) (D11).
 pub struct DocumentAgent {
     coordinator: Coordinator,
-    clients: BTreeMap<Holder, Peer>,
+    /// What readers find: the document without what is not kept yet.
+    shown: Snapshot,
+    gate: Gate<Effect>,
+    is_durable: bool,
+    keeper: Option<Keeper>,
+    is_retry_armed: bool,
+    book: Book,
     /// Requests in a lock's queue, answered when their turn comes.
     waiting: BTreeMap<Holder, Waiting>,
     /// Subscribers whose mailbox was full, and up to where they must read anew.
     behind: BTreeMap<Holder, u64>,
     due: Option<(Duration, Timer)>,
-}
-
-/// How a holder is reached.
-enum Peer {
-    Typed(Client),
-    /// It came by envelope, and is answered by envelopes.
-    Untyped,
 }
 
 enum Waiting {
@@ -86,12 +102,18 @@ enum Waiting {
 }
 
 impl DocumentAgent {
-    /// An agent for `document`.
+    /// An agent for `document`, which ends with it; see [`DocumentAgent::durable`] for one that survives.
     #[must_use]
     pub fn new(document: &Document) -> Self {
+        let coordinator = Coordinator::new(document);
         Self {
-            coordinator: Coordinator::new(document),
-            clients: BTreeMap::new(),
+            shown: coordinator.snapshot(),
+            coordinator,
+            gate: Gate::new(),
+            is_durable: false,
+            keeper: None,
+            is_retry_armed: false,
+            book: Book::default(),
             waiting: BTreeMap::new(),
             behind: BTreeMap::new(),
             due: None,
@@ -104,16 +126,9 @@ impl DocumentAgent {
 
     /// Watches the incarnation behind `client`: its locks end with it (D3, M13).
     fn meet(&mut self, client: &Client, ctx: &mut Context<Self>) {
-        match self.clients.get(&client.holder) {
-            Some(Peer::Typed(known)) if known.notes.is_some() || client.notes.is_none() => return,
-            Some(_) => {
-                self.clients.insert(client.holder.clone(), Peer::Typed(client.clone()));
-                return;
-            }
-            None => {}
+        if self.book.enter(&client.holder, &client.addr, client.way()) {
+            self.watch(&client.holder, &client.addr, ctx);
         }
-        self.clients.insert(client.holder.clone(), Peer::Typed(client.clone()));
-        self.watch(&client.holder, &client.addr, ctx);
     }
 
     fn watch(&mut self, holder: &Holder, addr: &AnyAddr, ctx: &mut Context<Self>) {
@@ -127,61 +142,35 @@ impl DocumentAgent {
         }
     }
 
-    fn holder_gone(&mut self, holder: &Holder, ctx: &mut Context<Self>) {
-        self.clients.remove(holder);
+    fn holder_gone(&mut self, holder: &Holder, ctx: &Context<Self>) {
+        self.book.forget(holder);
         self.waiting.remove(holder);
         self.behind.remove(holder);
         let step = self.coordinator.drop_holder(holder, Self::now(ctx));
-        self.carry_out(step.outs, ctx);
+        self.carry_out(step.outs);
     }
 
-    fn lock(&mut self, holder: &Holder, lock: Lock, answer: Waiting, ctx: &mut Context<Self>) {
+    fn lock(&mut self, holder: &Holder, lock: Lock, answer: Waiting, ctx: &Context<Self>) {
         let sections: Vec<SectionId> = lock.sections.iter().copied().collect();
         let step = self.coordinator.lock(holder, lock, Self::now(ctx));
-        self.carry_out(step.outs, ctx);
+        self.carry_out(step.outs);
         let result = match step.answer {
             Ok(Outcome::Granted(grants)) => Ok(grants),
             Ok(Outcome::Queued { position }) => {
                 for section in sections {
-                    let kind = DocEventKind::Queued { section, position };
-                    publish(ctx, holder, kind);
+                    self.publish(holder, DocEventKind::Queued { section, position });
                 }
                 self.waiting.insert(holder.clone(), answer);
                 return;
             }
             Ok(Outcome::Denied { section, busy }) => {
                 let (by, until) = event::parts(&busy);
-                publish(ctx, holder, DocEventKind::Denied { section, by: by.clone(), until });
+                self.publish(holder, DocEventKind::Denied { section, by: by.clone(), until });
                 Err(LockDenied::Busy { section, holder: by, until })
             }
             Err(error) => Err(LockDenied::Refused(error)),
         };
-        self.answer_lock(holder, answer, result, ctx);
-    }
-
-    /// Tells a requester how its request ended. A grant for somebody who no longer waits is given
-    /// back at once: a lock that its holder does not know of helps nobody.
-    fn answer_lock(
-        &mut self,
-        holder: &Holder,
-        waiting: Waiting,
-        result: Result<Vec<Grant<SectionId>>, LockDenied>,
-        ctx: &mut Context<Self>,
-    ) {
-        if let Ok(grants) = &result {
-            for grant in grants {
-                publish(ctx, holder, DocEventKind::granted(grant));
-            }
-        }
-        match waiting {
-            Waiting::Envelope(request) => wire::answer_lock(ctx, &request, &result),
-            Waiting::Reply(reply) if reply.is_abandoned() => {
-                for grant in result.into_iter().flatten() {
-                    self.release(holder, grant.section, grant.token, ctx).unwrap_or_default();
-                }
-            }
-            Waiting::Reply(reply) => reply.send(result),
-        }
+        self.hold(Effect::Lock { holder: holder.clone(), answer, result });
     }
 
     fn release(
@@ -189,10 +178,10 @@ impl DocumentAgent {
         holder: &Holder,
         section: SectionId,
         token: Token,
-        ctx: &mut Context<Self>,
+        ctx: &Context<Self>,
     ) -> Result<(), Stale> {
         let step = self.coordinator.release(holder, section, token, Self::now(ctx));
-        self.carry_out(step.outs, ctx);
+        self.carry_out(step.outs);
         step.answer
     }
 
@@ -200,113 +189,49 @@ impl DocumentAgent {
         &mut self,
         holder: &Holder,
         edit: Edit,
-        ctx: &mut Context<Self>,
+        ctx: &Context<Self>,
     ) -> Result<Accepted, EditError> {
         let section = edit.section;
         let step = self.coordinator.edit(holder, edit, Self::now(ctx));
         let kind = match &step.answer {
             Ok(Accepted { seq, version, .. }) => {
+                if let Some(update) = self.coordinator.history().get(*seq).cloned() {
+                    self.hold(Effect::Show(update));
+                }
                 DocEventKind::EditAccepted { section, seq: *seq, version: *version }
             }
             Err(error) => DocEventKind::EditRefused { section, error: error.clone() },
         };
-        publish(ctx, holder, kind);
-        self.carry_out(step.outs, ctx);
+        self.publish(holder, kind);
+        self.carry_out(step.outs);
         step.answer
     }
 
-    /// Does what the coordinator decided.
-    fn carry_out(&mut self, outs: Vec<Out>, ctx: &mut Context<Self>) {
-        for out in outs {
-            match out {
-                Out::Happened(event) => self.happened(event, ctx),
-                Out::ToHolder { to, note } => self.note(&to, note, ctx),
-                Out::ToSubscriber { to, delivery } => self.deliver(&to, &delivery, ctx),
-            }
+    fn subscribe(
+        &mut self,
+        holder: &Holder,
+        ctx: &Context<Self>,
+    ) -> Result<Snapshot, SubscribeError> {
+        let step = self.coordinator.subscribe(holder, Self::now(ctx));
+        self.carry_out(step.outs);
+        if step.answer.is_ok() {
+            self.book.set_follower(holder, true);
         }
+        step.answer
     }
 
-    fn happened(&mut self, event: Event<SectionId, Holder>, ctx: &mut Context<Self>) {
-        match event {
-            Event::Released { section, holder, token } => {
-                publish(ctx, &holder, DocEventKind::Released { section, token });
+    /// Answers at once what nothing can be decided about now; a question without an error of that kind
+    /// gets no answer.
+    fn turn_away(message: DocMsg) -> Option<DocMsg> {
+        match message {
+            DocMsg::Edit { reply, .. } => reply.send(Err(EditError::Unsaved)),
+            DocMsg::Lock { reply, .. } => {
+                reply.send(Err(LockDenied::Refused(LockError::Unsaved)));
             }
-            Event::Expired { section, holder, token } => {
-                publish(ctx, &holder, DocEventKind::Expired { section, token });
-            }
-            Event::Lost { section, holder, token } => {
-                publish(ctx, &holder, DocEventKind::TakenBack { section, token });
-            }
-            // A grant is published when it is told; a waiter's end is told by its note.
-            _ => {}
+            DocMsg::Renew { .. } | DocMsg::Subscribe { .. } => {}
+            other => return Some(other),
         }
-    }
-
-    fn note(&mut self, to: &Holder, note: Note, ctx: &mut Context<Self>) {
-        match note {
-            Note::LockGranted { grants } => {
-                if let Some(waiting) = self.waiting.remove(to) {
-                    self.answer_lock(to, waiting, Ok(grants), ctx);
-                }
-            }
-            Note::WaitEnded { .. } => {
-                if let Some(waiting) = self.waiting.remove(to) {
-                    self.answer_lock(to, waiting, Err(LockDenied::WaitEnded), ctx);
-                }
-            }
-            Note::LockLost { section, token } => match self.clients.get(to) {
-                Some(Peer::Typed(Client { notes: Some(notes), .. })) => {
-                    // Full or gone: the fence refuses what the old holder does in its ignorance.
-                    drop(notes.tell(DocNote::LockLost { section, token }));
-                }
-                Some(Peer::Untyped) => wire::lock_lost(ctx, to, section, token),
-                _ => {}
-            },
-        }
-    }
-
-    /// Hands a subscriber the next version; one that does not take it is told later to read anew.
-    fn deliver(&mut self, to: &Holder, delivery: &Delivery, ctx: &mut Context<Self>) {
-        let seq = delivery.seq();
-        if self.behind.contains_key(to) || !self.tell(to, delivery, ctx) {
-            if self.behind.is_empty() {
-                ctx.send_after(RETRY_AFTER, DocMsg::RetryNotes);
-            }
-            self.behind.insert(to.clone(), seq);
-            return;
-        }
-        let step = self.coordinator.confirm(to, seq);
-        self.carry_out(step.outs, ctx);
-    }
-
-    fn tell(&self, to: &Holder, delivery: &Delivery, ctx: &Context<Self>) -> bool {
-        match self.clients.get(to) {
-            Some(Peer::Typed(Client { notes: Some(notes), .. })) => {
-                let note = match delivery {
-                    Delivery::Update(update) => DocNote::Updated(update.clone()),
-                    Delivery::Resync { seq } => DocNote::Resync { seq: *seq },
-                };
-                notes.tell(note).is_ok()
-            }
-            Some(Peer::Typed(_)) => true,
-            Some(Peer::Untyped) => wire::update(ctx, to, delivery),
-            None => true, // it is gone, and so is its subscription
-        }
-    }
-
-    fn retry_notes(&mut self, ctx: &mut Context<Self>) {
-        let seq = self.coordinator.seq();
-        for (to, _) in std::mem::take(&mut self.behind) {
-            if self.tell(&to, &Delivery::Resync { seq }, ctx) {
-                let step = self.coordinator.confirm(&to, seq);
-                self.carry_out(step.outs, ctx);
-            } else {
-                self.behind.insert(to, seq);
-            }
-        }
-        if !self.behind.is_empty() {
-            ctx.send_after(RETRY_AFTER, DocMsg::RetryNotes);
-        }
+        None
     }
 
     /// Sets the timer to the next lease or wait that ends.
@@ -331,34 +256,43 @@ impl DocumentAgent {
                 self.lock(&client.holder, lock, Waiting::Reply(reply), ctx);
             }
             DocMsg::Release { client, section, token, reply } => {
-                reply.send(self.release(&client.holder, section, token, ctx));
+                let answer = self.release(&client.holder, section, token, ctx);
+                self.hold(Effect::Release(reply, answer));
             }
             DocMsg::Renew { client, section, token, lease, reply } => {
                 let now = Self::now(ctx);
                 let step = self.coordinator.renew(&client.holder, section, token, lease, now);
-                self.carry_out(step.outs, ctx);
-                reply.send(step.answer);
+                self.carry_out(step.outs);
+                self.hold(Effect::Renew(reply, step.answer));
             }
-            DocMsg::Edit { holder, edit, reply } => reply.send(self.edit(&holder, edit, ctx)),
+            DocMsg::Edit { holder, edit, reply } => {
+                let answer = self.edit(&holder, edit, ctx);
+                self.hold(Effect::Edit(reply, answer));
+            }
             DocMsg::Subscribe { client, reply } => {
                 self.meet(&client, ctx);
-                let step = self.coordinator.subscribe(&client.holder, Self::now(ctx));
-                self.carry_out(step.outs, ctx);
-                reply.send(step.answer);
+                let answer = self.subscribe(&client.holder, ctx);
+                self.hold(Effect::Subscribe(reply, answer));
             }
             DocMsg::Unsubscribe { holder } => {
                 self.coordinator.unsubscribe(&holder);
+                self.book.set_follower(&holder, false);
                 self.behind.remove(&holder);
             }
-            DocMsg::Read { section, reply } => reply.send(self.coordinator.read(section)),
-            DocMsg::Snapshot { reply } => reply.send(self.coordinator.snapshot()),
+            DocMsg::Read { section, reply } => {
+                reply.send(self.shown.sections.get(section.index()).cloned());
+            }
+            DocMsg::Snapshot { reply } => reply.send(self.shown.clone()),
             DocMsg::HolderGone(holder) => self.holder_gone(&holder, ctx),
             DocMsg::Due => {
                 self.due = None;
                 let step = self.coordinator.expire(Self::now(ctx));
-                self.carry_out(step.outs, ctx);
+                self.carry_out(step.outs);
             }
             DocMsg::RetryNotes => self.retry_notes(ctx),
+            // What follows every message is all there is to do.
+            DocMsg::Kept => {}
+            DocMsg::KeepAgain => self.keep_again(ctx),
             DocMsg::Envelope(envelope) => wire::obey(self, &envelope, ctx),
         }
     }
@@ -368,13 +302,27 @@ impl Agent for DocumentAgent {
     type Msg = DocMsg;
     type Error = Report;
 
+    async fn on_start(&mut self, ctx: &mut Context<Self>) -> Result<(), Report> {
+        if self.is_durable {
+            self.open(ctx).await?;
+            self.arm(ctx);
+        }
+        Ok(())
+    }
+
     async fn handle(&mut self, message: DocMsg, ctx: &mut Context<Self>) -> Result<(), Report> {
-        self.obey(message, ctx);
+        let message = if self.is_full() { Self::turn_away(message) } else { Some(message) };
+        if let Some(message) = message {
+            self.obey(message, ctx);
+        }
+        self.flow(ctx);
+        self.keep(ctx)?;
         self.arm(ctx);
         Ok(())
     }
 
-    async fn on_stop(&mut self, _reason: &ExitReason, _ctx: &mut Context<Self>) {
+    async fn on_stop(&mut self, _reason: &ExitReason, ctx: &mut Context<Self>) {
+        self.close(ctx).await;
         // Waiters learn it from their dropped replies.
         self.waiting.clear();
     }
@@ -403,9 +351,4 @@ impl std::fmt::Debug for DocumentAgent {
             .field("seq", &self.coordinator.seq())
             .finish_non_exhaustive()
     }
-}
-
-fn publish(ctx: &Context<DocumentAgent>, holder: &Holder, kind: DocEventKind) {
-    let (document, holder) = (ctx.id().clone(), holder.clone());
-    ctx.system().publish(DocEvent { document, holder, kind });
 }

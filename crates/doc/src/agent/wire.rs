@@ -24,8 +24,9 @@ use ggml_agent::{Context, Envelope, MessageType};
 use ggml_agent_core::AgentId;
 use ggml_agent_core::lease::{Grant, OnBusy, Token};
 
-use super::{DocumentAgent, LockDenied, Peer, Waiting};
-use crate::coordinator::{Accepted, Delivery, Edit, Holder, Lock};
+use super::effect::Effect;
+use super::{DocumentAgent, LockDenied, Waiting, Way};
+use crate::coordinator::{Accepted, Delivery, Edit, EditError, Holder, Lock};
 use crate::section::SectionId;
 
 /// The lease of a request that names none.
@@ -37,9 +38,21 @@ pub(super) fn obey(
     envelope: &Envelope,
     ctx: &mut Context<DocumentAgent>,
 ) {
-    if let Err(reason) = try_obey(document, envelope, ctx) {
-        answer(ctx, envelope, MessageType::Error, reason);
+    if document.is_full() && envelope.kind != MessageType::LockRelease {
+        answer(ctx, envelope, MessageType::Error, EditError::Unsaved.to_string());
+    } else if let Err(reason) = try_obey(document, envelope, ctx) {
+        hold_answer(document, envelope, MessageType::Error, reason);
     }
+}
+
+fn hold_answer(
+    document: &mut DocumentAgent,
+    envelope: &Envelope,
+    kind: MessageType,
+    payload: impl Into<ggml_agent::Bytes>,
+) {
+    let (question, payload) = (envelope.clone(), payload.into());
+    document.hold(Effect::Envelope { question, kind, payload });
 }
 
 fn try_obey(
@@ -69,14 +82,13 @@ fn try_obey(
                 document.edit(&holder, edit, ctx).map_err(|error| error.to_string())?;
             let payload =
                 format!("seq: {seq}\nsection: {section}\nversion: {version}\nauthor: {holder}\n");
-            answer(ctx, envelope, MessageType::DocUpdate, payload);
+            hold_answer(document, envelope, MessageType::DocUpdate, payload);
         }
         _ => {
-            let step = document.coordinator.subscribe(&holder, ctx.system().clock().now());
-            document.carry_out(step.outs, ctx);
-            let snapshot = step.answer.map_err(|error| error.to_string())?;
+            let answer = document.subscribe(&holder, ctx);
+            let snapshot = answer.map_err(|error| error.to_string())?;
             let payload = format!("seq: {}\n\n{}", snapshot.seq, snapshot.to_markdown());
-            answer(ctx, envelope, MessageType::DocUpdate, payload);
+            hold_answer(document, envelope, MessageType::DocUpdate, payload);
         }
     }
     Ok(())
@@ -93,8 +105,7 @@ fn meet(
         .lookup_any(from.as_str())
         .ok_or_else(|| format!("{from} is not registered: only a registered agent can edit"))?;
     let holder = Holder::new(from.clone(), addr.incarnation());
-    if !document.clients.contains_key(&holder) {
-        document.clients.insert(holder.clone(), Peer::Untyped);
+    if document.book.enter(&holder, &addr, Way::Envelopes) {
         document.watch(&holder, &addr, ctx);
     }
     Ok(holder)

@@ -229,6 +229,9 @@ pub enum LockError {
         /// Which.
         section: SectionId,
     },
+    /// The store has not kept up: see [`EditError::Unsaved`].
+    #[error("the document waits for its store to keep earlier changes; try again later")]
+    Unsaved,
     /// The request itself is at fault, or the queue is full.
     #[error(transparent)]
     Request(#[from] RequestError<SectionId>),
@@ -240,6 +243,7 @@ impl LockError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Request(error) => error.is_retryable(),
+            Self::Unsaved => true,
             Self::Gone(_) | Self::UnknownSection { .. } => false,
         }
     }
@@ -291,6 +295,10 @@ pub enum EditError {
         /// Until when, unless renewed.
         until: Duration,
     },
+    /// The store of a durable document has not kept up: its disk is full, fails, or is too slow. Nothing
+    /// was decided.
+    #[error("the document waits for its store to keep earlier changes; try again later")]
+    Unsaved,
     /// The edit has neither a token nor the version that it was made from.
     #[error("an edit needs a lock's token or the version it was made from; send one of them")]
     NoTokenAndNoBase,
@@ -348,6 +356,6 @@ impl EditError {
     /// Whether the same edit may succeed later; every other needs a new lock, a new read or a new text.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Locked { .. })
+        matches!(self, Self::Locked { .. } | Self::Unsaved)
     }
 }

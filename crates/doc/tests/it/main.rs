@@ -2,12 +2,15 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
     clippy::disallowed_methods,
-    reason = "tests: helpers outside of test functions unwrap, and jobs end with the test's runtime"
+    reason = "tests: helpers outside of test functions unwrap and say how to repeat, and jobs end with the test's runtime"
 )]
 
 mod support;
 
+mod durable;
 mod envelopes;
 mod locks;
 mod versions;

@@ -70,6 +70,13 @@ impl Agent for Writer {
     }
 }
 
+impl Writer {
+    pub(crate) fn spec(name: &str, document: &DocumentRef) -> ChildSpec<Self> {
+        let document = document.clone();
+        ChildSpec::new(name, move || Self { document: document.clone(), notes: Vec::new() })
+    }
+}
+
 /// A system with one document.
 pub(crate) struct House {
     pub(crate) system: System,
@@ -87,8 +94,7 @@ impl House {
     }
 
     pub(crate) fn spec(&self, name: &str) -> ChildSpec<Writer> {
-        let document = self.document.clone();
-        ChildSpec::new(name, move || Writer { document: document.clone(), notes: Vec::new() })
+        Writer::spec(name, &self.document)
     }
 
     pub(crate) async fn writer(&self, name: &str) -> Addr<Writer> {

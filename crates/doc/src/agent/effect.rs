@@ -1,0 +1,210 @@
+//! What others see of a decision: answers, notes, events, and the text itself.
+
+use std::sync::Arc;
+
+use ggml_agent::{Bytes, Context, Envelope, MessageType, Reply};
+use ggml_agent_core::lease::{Event, Grant, Stale, Token};
+
+use super::book::Way;
+use super::client::{DocNote, LockDenied};
+use super::event::{DocEvent, DocEventKind};
+use super::{DocMsg, DocumentAgent, RETRY_AFTER, Waiting, wire};
+use crate::coordinator::{
+    Accepted, Delivery, EditError, Holder, Note, Out, SectionView, Snapshot, SubscribeError,
+};
+use crate::history::Update;
+use crate::section::SectionId;
+
+/// One thing that others see of a decision.
+pub(super) enum Effect {
+    Publish(Holder, DocEventKind),
+    /// Readers find the text of this edit from now on.
+    Show(Arc<Update>),
+    LockLost {
+        to: Holder,
+        section: SectionId,
+        token: Token,
+    },
+    Deliver(Holder, Delivery),
+    Lock {
+        holder: Holder,
+        answer: Waiting,
+        result: Result<Vec<Grant<SectionId>>, LockDenied>,
+    },
+    Release(Reply<Result<(), Stale>>, Result<(), Stale>),
+    Renew(Reply<Result<std::time::Duration, Stale>>, Result<std::time::Duration, Stale>),
+    Edit(Reply<Result<Accepted, EditError>>, Result<Accepted, EditError>),
+    Subscribe(Reply<Result<Snapshot, SubscribeError>>, Result<Snapshot, SubscribeError>),
+    Envelope {
+        question: Envelope,
+        kind: MessageType,
+        payload: Bytes,
+    },
+}
+
+impl DocumentAgent {
+    /// Lets an effect be seen, once everything that was decided before it is kept.
+    pub(super) fn hold(&mut self, effect: Effect) {
+        self.note_entries();
+        self.gate.hold(effect);
+    }
+
+    pub(super) fn publish(&mut self, holder: &Holder, kind: DocEventKind) {
+        self.hold(Effect::Publish(holder.clone(), kind));
+    }
+
+    /// Takes what the coordinator decided.
+    pub(super) fn carry_out(&mut self, outs: Vec<Out>) {
+        for out in outs {
+            match out {
+                Out::Happened(event) => self.happened(event),
+                Out::ToHolder { to, note } => self.note(to, note),
+                Out::ToSubscriber { to, delivery } => self.hold(Effect::Deliver(to, delivery)),
+            }
+        }
+    }
+
+    fn happened(&mut self, event: Event<SectionId, Holder>) {
+        match event {
+            Event::Released { section, holder, token } => {
+                self.publish(&holder, DocEventKind::Released { section, token });
+            }
+            Event::Expired { section, holder, token } => {
+                self.publish(&holder, DocEventKind::Expired { section, token });
+            }
+            Event::Lost { section, holder, token } => {
+                self.publish(&holder, DocEventKind::TakenBack { section, token });
+            }
+            // A grant is published when it is told; a waiter's end is told by its note.
+            _ => {}
+        }
+    }
+
+    fn note(&mut self, to: Holder, note: Note) {
+        let result = match note {
+            Note::LockGranted { grants } => Ok(grants),
+            Note::WaitEnded { .. } => Err(LockDenied::WaitEnded),
+            Note::LockLost { section, token } => {
+                return self.hold(Effect::LockLost { to, section, token });
+            }
+        };
+        if let Some(answer) = self.waiting.remove(&to) {
+            self.hold(Effect::Lock { holder: to, answer, result });
+        }
+    }
+
+    /// Lets everything be seen that may be, in order; what that causes is seen after it.
+    pub(super) fn flow(&mut self, ctx: &mut Context<Self>) {
+        while let Some(effect) = self.gate.next() {
+            self.perform(effect, ctx);
+        }
+    }
+
+    fn perform(&mut self, effect: Effect, ctx: &mut Context<Self>) {
+        match effect {
+            Effect::Publish(holder, kind) => publish(ctx, &holder, kind),
+            Effect::Show(update) => self.show(&update),
+            Effect::LockLost { to, section, token } => match self.book.way(&to) {
+                // Full or gone: the fence refuses what the old holder does in its ignorance.
+                Some(Way::Notes(notes)) => drop(notes.tell(DocNote::LockLost { section, token })),
+                Some(Way::Envelopes) => wire::lock_lost(ctx, &to, section, token),
+                Some(Way::None) | None => {}
+            },
+            Effect::Deliver(to, delivery) => self.deliver(&to, &delivery, ctx),
+            Effect::Lock { holder, answer, result } => {
+                self.answer_lock(&holder, answer, result, ctx);
+            }
+            Effect::Release(reply, answer) => reply.send(answer),
+            Effect::Renew(reply, answer) => reply.send(answer),
+            Effect::Edit(reply, answer) => reply.send(answer),
+            Effect::Subscribe(reply, answer) => reply.send(answer),
+            Effect::Envelope { question, kind, payload } => {
+                // An asker that is gone is recorded by the system as a dead letter.
+                drop(ctx.reply_to(&question, kind, payload));
+            }
+        }
+    }
+
+    fn show(&mut self, update: &Update) {
+        self.shown.seq = update.seq;
+        if let Some(view) = self.shown.sections.get_mut(update.section.index()) {
+            let (version, text) = (update.version, Arc::clone(&update.text));
+            *view = SectionView { id: update.section, version, text };
+        }
+    }
+
+    /// Tells a requester how its request ended. A grant for somebody who no longer waits is given
+    /// back at once: a lock that its holder does not know of helps nobody.
+    fn answer_lock(
+        &mut self,
+        holder: &Holder,
+        waiting: Waiting,
+        result: Result<Vec<Grant<SectionId>>, LockDenied>,
+        ctx: &Context<Self>,
+    ) {
+        if let Ok(grants) = &result {
+            for grant in grants {
+                publish(ctx, holder, DocEventKind::granted(grant));
+            }
+        }
+        match waiting {
+            Waiting::Envelope(request) => wire::answer_lock(ctx, &request, &result),
+            Waiting::Reply(reply) if reply.is_abandoned() => {
+                for grant in result.into_iter().flatten() {
+                    self.release(holder, grant.section, grant.token, ctx).unwrap_or_default();
+                }
+            }
+            Waiting::Reply(reply) => reply.send(result),
+        }
+    }
+
+    /// Hands a subscriber the next version; one that does not take it is told later to read anew.
+    fn deliver(&mut self, to: &Holder, delivery: &Delivery, ctx: &mut Context<Self>) {
+        let seq = delivery.seq();
+        if self.behind.contains_key(to) || !self.tell(to, delivery, ctx) {
+            if self.behind.is_empty() {
+                ctx.send_after(RETRY_AFTER, DocMsg::RetryNotes);
+            }
+            self.behind.insert(to.clone(), seq);
+            return;
+        }
+        let step = self.coordinator.confirm(to, seq);
+        self.carry_out(step.outs);
+    }
+
+    fn tell(&self, to: &Holder, delivery: &Delivery, ctx: &Context<Self>) -> bool {
+        match self.book.way(to) {
+            Some(Way::Notes(notes)) => {
+                let note = match delivery {
+                    Delivery::Update(update) => DocNote::Updated(update.clone()),
+                    Delivery::Resync { seq } => DocNote::Resync { seq: *seq },
+                };
+                notes.tell(note).is_ok()
+            }
+            Some(Way::Envelopes) => wire::update(ctx, to, delivery),
+            // It wants no notes, or is gone, and so is its subscription.
+            Some(Way::None) | None => true,
+        }
+    }
+
+    pub(super) fn retry_notes(&mut self, ctx: &mut Context<Self>) {
+        // Later versions are on their way, behind the gate.
+        let seq = self.shown.seq;
+        for (to, _) in std::mem::take(&mut self.behind) {
+            if self.tell(&to, &Delivery::Resync { seq }, ctx) {
+                let step = self.coordinator.confirm(&to, seq);
+                self.carry_out(step.outs);
+            } else {
+                self.behind.insert(to, seq);
+            }
+        }
+        if !self.behind.is_empty() {
+            ctx.send_after(RETRY_AFTER, DocMsg::RetryNotes);
+        }
+    }
+}
+
+fn publish(ctx: &Context<DocumentAgent>, holder: &Holder, kind: DocEventKind) {
+    let (document, holder) = (ctx.id().clone(), holder.clone());
+    ctx.system().publish(DocEvent { document, holder, kind });
+}

@@ -1,0 +1,111 @@
+//! What of a coordinator is kept, and how it goes on from that.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ggml_agent_core::lease::{Change, Limits, Locks};
+
+use super::{Coordinator, Holder, Lives, Out, Step, tell};
+use crate::history::Update;
+use crate::record::{Edited, Entry, Record, Splice};
+use crate::section::SectionId;
+use crate::subscribers::Subscribers;
+
+impl Coordinator {
+    /// From now on changes are kept for [`Self::take_entries`].
+    pub fn keep_entries(&mut self) {
+        self.locks.keep_changes();
+        self.entries.get_or_insert_default();
+    }
+
+    /// What changed since the last call, in order: with the record of then, these make the
+    /// [record](Self::record) of now. Holds D11.
+    pub fn take_entries(&mut self) -> Vec<Entry> {
+        let Some(entries) = &mut self.entries else { return Vec::new() };
+        take_leases(&mut self.locks, entries);
+        std::mem::take(entries)
+    }
+
+    /// What of it survives.
+    #[must_use]
+    pub fn record(&self) -> Record {
+        Record {
+            front: Arc::clone(&self.front),
+            slots: self.slots.clone(),
+            seq: self.seq,
+            history: self.history.clone(),
+            last_token: self.locks.last_token(),
+            leases: self.locks.leases().map(|lease| (lease.section, lease)).collect(),
+            lives: self.lives.clone(),
+        }
+    }
+
+    /// The coordinator that goes on from `record` at `now`, on a clock of its own: every lock is held by
+    /// whom it was, with its token, and has its full time to live again (D3, D12). Nobody waits, and nobody
+    /// follows.
+    ///
+    /// Who held a lock and is known to be gone is to be [dropped](Self::drop_holder) next, or
+    /// [all of them](Self::end_all_lives).
+    #[must_use]
+    pub fn resume(record: Record, limits: Limits, now: Duration) -> Self {
+        let bytes = record.len();
+        let Record { front, slots, seq, history, last_token, leases, lives } = record;
+        Self {
+            front,
+            slots,
+            bytes,
+            seq,
+            locks: Locks::restore(limits, last_token, leases.into_values(), now),
+            history,
+            subscribers: Subscribers::default(),
+            lives,
+            entries: None,
+        }
+    }
+
+    /// Every holder and waiter, in order.
+    pub(crate) fn lock_holders(&self) -> Vec<Holder> {
+        self.locks.holders().into_iter().cloned().collect()
+    }
+
+    /// The process of all holders is gone: their locks are free, and what was known of their lives is
+    /// forgotten, since those of the next process are numbered from 1 again. What they still knew is refused
+    /// by its token. Holds D3 and D12.
+    pub fn end_all_lives(&mut self, now: Duration) -> Step<()> {
+        let mut outs: Vec<Out> = Vec::new();
+        for holder in self.lock_holders() {
+            tell(self.locks.drop_holder(&holder, now), &mut outs);
+        }
+        self.subscribers = Subscribers::default();
+        if self.lives != Lives::default() {
+            self.lives = Lives::default();
+            if let Some(entries) = &mut self.entries {
+                take_leases(&mut self.locks, entries);
+                entries.push(Entry::LivesOver);
+            }
+        }
+        Step { answer: (), outs }
+    }
+}
+
+/// Changes of leases, in their place among the entries.
+pub(super) fn take_leases(locks: &mut Locks<SectionId, Holder>, entries: &mut Vec<Entry>) {
+    entries.extend(locks.take_changes().into_iter().map(|change| match change {
+        Change::Held(lease) => Entry::Held(lease),
+        Change::Free { section } => Entry::Free { section },
+    }));
+}
+
+/// The entry of an edit that replaces `old`.
+pub(super) fn edited(update: &Update, old: &str, heading_len: usize) -> Entry {
+    Entry::Edited(Edited {
+        seq: update.seq,
+        section: update.section,
+        version: update.version,
+        author: update.author.clone(),
+        at: update.at,
+        hash_before: update.hash_before,
+        heading_len,
+        splice: Splice::between(old, &update.text),
+    })
+}

@@ -1,0 +1,285 @@
+//! Golden bytes, damage, and random work that is rebuilt again and again.
+
+use std::time::Duration;
+
+use ggml_agent_core::lease::{Limits, OnBusy, Token};
+
+use super::{Entry, FORMAT, Record, RecordError};
+use crate::coordinator::{Coordinator, Edit, Holder, Lock};
+use crate::soup::{Rng, each, soup};
+use crate::{Document, SectionId};
+
+const LEASE: Duration = Duration::from_secs(30);
+
+fn s(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+fn holder(agent: &str, incarnation: u64) -> Holder {
+    Holder::new(agent.parse().unwrap(), incarnation)
+}
+
+fn started(document: &Document) -> Coordinator {
+    let mut c = Coordinator::new(document);
+    c.keep_entries();
+    c
+}
+
+/// One of each entry, and the record behind them.
+fn sample() -> (Coordinator, Vec<Entry>) {
+    let document = Document::parse("---\nt: x\n---\nIntro.\n\n# A\n\na é\n\n# B\n\nb\n").unwrap();
+    let mut c = started(&document);
+    let (one, two) = (holder("one", 1), holder("two", 3));
+    let ids: Vec<SectionId> = document.sections().iter().map(|section| section.id()).collect();
+    let token = |n| Token::from_u64(n);
+    let lock = |id| Lock::one(id, LEASE, OnBusy::Deny);
+    assert!(c.lock(&one, lock(ids[1]), s(1)).answer.is_ok());
+    assert!(c.edit(&one, Edit::locked(ids[1], token(1), "# A\n\na è\n\n"), s(2)).answer.is_ok());
+    assert!(c.renew(&one, ids[1], token(1), LEASE, s(3)).answer.is_ok());
+    assert!(c.edit(&two, Edit::optimistic(ids[2], 0, "# B\n\nb\n\nb\n"), s(4)).answer.is_ok());
+    assert!(c.lock(&two, lock(ids[0]), s(5)).answer.is_ok());
+    assert!(c.release(&one, ids[1], token(1), s(6)).answer.is_ok());
+    let entries = c.take_entries();
+    (c, entries)
+}
+
+fn golden(name: &str) -> Vec<u8> {
+    let path = format!("{}/../../tests/golden/document/v1/{name}.bin", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read(path).unwrap()
+}
+
+#[test]
+fn d13_the_bytes_of_a_form_never_change() {
+    let (mut c, mut entries) = sample();
+    let record = c.record();
+    assert!(c.end_all_lives(s(7)).outs.len() == 1);
+    entries.extend(c.take_entries());
+    assert_eq!(record.encode(), golden("record"));
+    assert_eq!(Record::decode(1, &golden("record")), Ok(record));
+    for (n, entry) in entries.iter().enumerate() {
+        let bytes = golden(&format!("entry_{n}"));
+        assert_eq!(entry.encode(), bytes, "{entry:?}");
+        assert_eq!(Entry::decode(&bytes), Ok(entry.clone()));
+    }
+}
+
+#[test]
+fn d13_a_newer_form_is_refused_by_name() {
+    let (c, entries) = sample();
+    let newer = RecordError::Newer { found: FORMAT + 1 };
+    assert_eq!(Record::decode(FORMAT + 1, &c.record().encode()), Err(newer.clone()));
+    let mut bytes = entries[0].encode().to_vec();
+    bytes[0] += 1;
+    assert_eq!(Entry::decode(&bytes), Err(newer.clone()));
+    assert_eq!(
+        newer.to_string(),
+        "what is kept of the document has form 2, this release reads up to 1"
+    );
+}
+
+#[test]
+fn d13_damaged_bytes_give_an_error_and_never_a_panic() {
+    let (c, entries) = sample();
+    let bytes = c.record().encode();
+    for len in 0..bytes.len() {
+        assert!(Record::decode(FORMAT, &bytes[..len]).is_err(), "cut at {len}");
+    }
+    let start = Record::decode(FORMAT, &started(&document()).record().encode()).unwrap();
+    each(3_000, "d13_damaged_bytes", |rng| {
+        let mut bytes = bytes.to_vec();
+        let entry = &entries[rng.below(entries.len())];
+        let mut entry = entry.encode().to_vec();
+        for bytes in [&mut bytes, &mut entry] {
+            for _ in 0..=rng.below(3) {
+                let at = rng.below(bytes.len());
+                bytes[at] = u8::try_from(rng.below(256)).unwrap();
+            }
+        }
+        // What passes for a record can be worked on, and written again.
+        if let Ok(record) = Record::decode(FORMAT, &bytes) {
+            let again = record.encode();
+            assert_eq!(Record::decode(FORMAT, &again).as_ref(), Ok(&record));
+            let mut c = Coordinator::resume(record, Limits::DEFAULT, s(0));
+            drop(c.edit(&holder("x", 1), Edit::optimistic(SectionId::nth(0), 0, "x\n\n"), s(1)));
+            drop(c.expire(s(1_000)));
+        }
+        if let Ok(entry) = Entry::decode(&entry) {
+            drop(start.clone().apply(&entry));
+        }
+    });
+}
+
+#[test]
+fn d13_entries_that_do_not_follow_are_refused() {
+    let (_, entries) = sample();
+    let start = started(&document()).record();
+    for at in 0..entries.len() {
+        let mut record = start.clone();
+        for entry in entries[..at].iter() {
+            record.apply(entry).unwrap();
+        }
+        if !matches!(entries[at], Entry::AliveFrom { .. } | Entry::Held(_)) {
+            record.apply(&entries[at]).unwrap();
+            assert!(record.apply(&entries[at]).is_err(), "twice: {:?}", entries[at]);
+        }
+    }
+    let mut gap = start.clone();
+    let edit = entries.iter().rfind(|entry| matches!(entry, Entry::Edited(_))).unwrap();
+    let error = gap.apply(edit).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "what is kept of the document is damaged: edit 2 does not follow edit 0"
+    );
+}
+
+fn document() -> Document {
+    Document::parse("---\nt: x\n---\nIntro.\n\n# A\n\na é\n\n# B\n\nb\n").unwrap()
+}
+
+/// A command, drawn once and given to several coordinators.
+fn command(rng: &mut Rng, c: &Coordinator, n_sections: usize, now: Duration) -> Command {
+    let who = holder(rng.pick(&["w1", "w2", "w3"]), 1 + rng.below(3) as u64);
+    let section = SectionId::nth(rng.below(n_sections));
+    let lease = c.lease(section, now).cloned();
+    let (who, token) = match lease {
+        Some(lease) if rng.below(4) > 0 => (lease.holder, Some(lease.token)),
+        Some(lease) => (who, Some(lease.token)),
+        None => (who, None),
+    };
+    let token_or_old = token.unwrap_or(Token::from_u64(1 + rng.below(5) as u64));
+    match rng.below(12) {
+        0..=2 => {
+            let lease = Duration::from_millis(1 + rng.below(60_000) as u64);
+            let mut lock = Lock::one(section, lease, OnBusy::Deny);
+            lock.sections.insert(SectionId::nth(rng.below(n_sections)));
+            Command::Lock(who, lock)
+        }
+        3..=7 => {
+            let text = match rng.below(3) {
+                0 => soup(rng, 6),
+                1 => format!("# x\n\n{}\n\n", soup(rng, 3)),
+                _ => format!("{}more\n\n", c.read(section).unwrap().text),
+            };
+            let base = c.read(section).unwrap().version;
+            let edit = match token {
+                Some(token) => Edit::locked(section, token, text),
+                None => {
+                    Edit::optimistic(section, base - base.min(u64::from(rng.below(9) == 0)), text)
+                }
+            };
+            Command::Edit(who, edit)
+        }
+        8 => Command::Renew(who, section, token_or_old),
+        9 => Command::Release(who, section, token_or_old),
+        10 => Command::Drop(who),
+        _ => Command::Expire,
+    }
+}
+
+#[derive(Debug)]
+enum Command {
+    Lock(Holder, Lock),
+    Edit(Holder, Edit),
+    Renew(Holder, SectionId, Token),
+    Release(Holder, SectionId, Token),
+    Drop(Holder),
+    Expire,
+}
+
+impl Command {
+    /// What `c` decides, in words that can be compared.
+    fn give(&self, c: &mut Coordinator, now: Duration) -> String {
+        match self {
+            Self::Lock(who, lock) => format!("{:?}", c.lock(who, lock.clone(), now)),
+            Self::Edit(who, edit) => format!("{:?}", c.edit(who, edit.clone(), now)),
+            Self::Renew(who, section, token) => {
+                let step = c.renew(who, *section, *token, LEASE, now);
+                format!("{:?}", (step.answer.map(drop), step.outs))
+            }
+            Self::Release(who, section, token) => {
+                format!("{:?}", c.release(who, *section, *token, now))
+            }
+            Self::Drop(who) => format!("{:?}", c.drop_holder(who, now)),
+            Self::Expire => format!("{:?}", c.expire(now)),
+        }
+    }
+}
+
+/// Deadlines are what differs.
+fn without_moments(answer: &str) -> String {
+    let mut words = answer.split(' ');
+    let mut kept = Vec::new();
+    while let Some(word) = words.next() {
+        kept.push(word);
+        if matches!(word, "deadline:" | "until:") {
+            words.next();
+        }
+    }
+    kept.join(" ")
+}
+
+#[test]
+fn d11_what_is_kept_makes_a_coordinator_that_decides_as_the_old_one() {
+    each(400, "d11_what_is_kept", |rng| {
+        let document = Document::parse(&soup(rng, 20)).unwrap();
+        let n_sections = document.sections().len();
+        let mut live = started(&document);
+        let mut snapshot = live.record().encode();
+        let mut journal = Vec::new();
+        let mut now = Duration::ZERO;
+        for _ in 0..60 {
+            now += Duration::from_millis(rng.below(8_000) as u64);
+            let command = command(rng, &live, n_sections, now);
+            command.give(&mut live, now);
+            journal.extend(live.take_entries().iter().map(Entry::encode));
+            if rng.below(10) == 0 {
+                snapshot = live.record().encode();
+                journal.clear();
+            }
+            if rng.below(4) > 0 {
+                continue;
+            }
+            // A lease that is over and was not yet swept begins anew as well: compared are the others.
+            drop(live.expire(now));
+            journal.extend(live.take_entries().iter().map(Entry::encode));
+            let mut record = Record::decode(FORMAT, &snapshot).unwrap();
+            for entry in &journal {
+                record.apply(&Entry::decode(entry).unwrap()).unwrap();
+            }
+            assert_eq!(record, live.record());
+            // It goes on as the living one would with every lease begun anew.
+            let mut resumed = Coordinator::resume(record, Limits::DEFAULT, now);
+            let deadlines: Vec<Duration> = live
+                .snapshot()
+                .sections
+                .iter()
+                .filter_map(|view| live.lease(view.id, now).map(|lease| (view.id, lease.deadline)))
+                .map(|(id, deadline)| {
+                    let lease = resumed.lease(id, now).expect("held");
+                    assert!(lease.deadline >= deadline, "D12: shortened");
+                    lease.deadline
+                })
+                .collect();
+            assert!(deadlines.iter().all(|deadline| *deadline > now));
+            let mut old = live.clone();
+            let mut new = resumed.clone();
+            for _ in 0..5 {
+                let command = self::command(rng, &new, n_sections, now);
+                let (answer, expected) = (command.give(&mut new, now), command.give(&mut old, now));
+                assert_eq!(without_moments(&answer), without_moments(&expected), "{command:?}");
+            }
+            if rng.below(8) == 0 {
+                assert!(resumed.end_all_lives(now).outs.len() >= deadlines.len());
+                assert_eq!(resumed.next_deadline(), None);
+            }
+            if rng.below(3) == 0 {
+                // The process that was is gone: this one is the living one now.
+                resumed.keep_entries();
+                live = resumed;
+                live.take_entries();
+                snapshot = live.record().encode();
+                journal.clear();
+            }
+        }
+    });
+}
