@@ -90,6 +90,7 @@ Examples:
   ggml-agent demo --seed 7 --kill-every 500ms
   ggml-agent demo --document notes.md --out notes.out.md
   ggml-agent demo --document notes.md --in-place
+  ggml-agent demo --durable    kill it, and start it again
   ggml-agent demo document";
 
 /// The arguments of `demo`.
@@ -126,6 +127,12 @@ pub(crate) struct DemoArgs {
     /// Where all randomness comes from: who is killed, how long each thought takes.
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub(crate) seed: u64,
+    /// Keep the document and the run on disk: a demo that was killed goes on where it was.
+    #[arg(long)]
+    pub(crate) durable: bool,
+    /// Where to keep them; made if it is not there.
+    #[arg(long, value_name = "DIR", requires = "durable", default_value = "ggml-agent-demo")]
+    pub(crate) state: PathBuf,
     /// Longest time that the work may take, 1s to 24h; then nothing is written.
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = period::run)]
     pub(crate) duration: Duration,

@@ -37,7 +37,8 @@ pub(crate) fn run(args: &DemoArgs, global: &Global) -> Result<(), Failure> {
 }
 
 async fn run_rule(rule: Rule, seed: u64, screen: &mut Screen, stop: Stop) -> Result<(), Failure> {
-    within_system(seed, stop, async |system| match rule {
+    let options = Options { seed: Some(seed), ..Options::default() };
+    within_system(options, stop, async |system| match rule {
         Rule::Supervisor => supervisor::run(system, screen).await,
         Rule::Document => document::run(system, screen).await,
         Rule::Breaker => breaker::run(system, screen).await,
@@ -47,11 +48,11 @@ async fn run_rule(rule: Rule, seed: u64, screen: &mut Screen, stop: Stop) -> Res
 
 /// Runs `body` with a system that is shut down in order afterwards, also when a signal ends it.
 async fn within_system<T>(
-    seed: u64,
+    options: Options,
     stop: Stop,
     body: impl AsyncFnOnce(&System) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let system = System::with(Options { seed: Some(seed), ..Options::default() });
+    let system = System::with(options);
     let done = tokio::select! {
         biased;
         done = body(&system) => done,

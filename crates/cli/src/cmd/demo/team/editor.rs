@@ -169,6 +169,11 @@ impl Editor {
             let grant = ctx.protect(document.lock(&me, lock)).await?.remove(0);
             let found = document.read(section).await?;
             let found = found.ok_or_else(|| Report::msg("the document has no such section"))?;
+            if self.model.is_complete(section, &found.text) {
+                document.release(&me, section, grant.token).await?;
+                ctx.system().publish(TeamEvent::Finished);
+                return Ok(());
+            }
             let text = self.model.with_contents(&found.text);
             let edit = Edit { section, token: Some(grant.token), base: Some(found.version), text };
             if let Err(error) = document.edit(me.holder(), edit).await {

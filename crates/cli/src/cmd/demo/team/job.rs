@@ -33,6 +33,8 @@ pub(crate) struct Job {
     pub(super) kill_every: Duration,
     pub(super) seed: u64,
     pub(super) duration: Duration,
+    /// Where the work is kept, if it is.
+    pub(super) state: Option<PathBuf>,
     think_max: Duration,
     input: Input,
     target: Target,
@@ -82,6 +84,7 @@ impl Job {
             kill_every,
             seed: args.seed,
             duration: args.duration,
+            state: args.durable.then(|| args.state.clone()),
             think_max: think_max(pace, args.writers, n_sections, kill_every),
             document,
             input,
@@ -152,7 +155,8 @@ impl Job {
             .with("writers", n_writers)
             .with("sections_per_writer", self.sections_per_writer)
             .with("kill_every_ms", u64::try_from(self.kill_every.as_millis()).unwrap_or(u64::MAX))
-            .with("model", "scripted");
+            .with("model", "scripted")
+            .with("state", self.state.as_ref().map(|folder| folder.display().to_string()));
         screen.line(&line);
         let tree = format!(
             "\ndemo               one-for-one\n\
@@ -165,6 +169,12 @@ impl Job {
             say(WINDOW),
         );
         screen.note(&tree);
+        if let Some(folder) = &self.state {
+            let folder = folder.display();
+            screen.note(&format!(
+                "kept in {folder}: kill it at any moment, and start it again with the same arguments\n"
+            ));
+        }
     }
 
     /// Writes the result, reads it again and checks the account against it.
@@ -183,6 +193,11 @@ impl Job {
         if !is_reversible {
             // Not one byte of a result that cannot be taken back reaches a file.
             return checks.verdict();
+        }
+        if self.state.is_some() {
+            // Whatever was killed when: the result is that of a demo that never was.
+            let is_same = work.text == self.model().complete();
+            checks.hold(is_same, "the document is that of a run without a kill", "a difference");
         }
         let (bytes, place) = self.write(&work.text)?;
         checks.hold(bytes == work.text.as_bytes(), "the file has what was written", "a difference");

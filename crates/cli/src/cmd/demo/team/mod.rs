@@ -5,6 +5,7 @@ mod chaos;
 mod editor;
 pub(crate) mod event;
 mod job;
+mod kept;
 mod ledger;
 mod model;
 mod writer;
@@ -14,8 +15,8 @@ use std::time::Duration;
 
 use ggml_agent::core::supervise::AutoShutdown;
 use ggml_agent::{
-    Agent, AgentId, ChildSpec, Context, Event, MailboxOptions, Report, Supervisor, SupervisorRef,
-    System, WatchError,
+    Agent, AgentId, ChildSpec, Context, Event, MailboxOptions, Options, Report, Supervisor,
+    SupervisorRef, System, WatchError,
 };
 use ggml_agent_doc::history::Update;
 use ggml_agent_doc::{DocumentAgent, DocumentRef};
@@ -57,7 +58,9 @@ pub(super) struct Work {
 
 /// Lets the team work, and ends it in order whatever happens.
 async fn work_on(job: &Job, screen: &mut Screen, stop: Stop) -> Result<Work, Failure> {
-    within_system(job.seed, stop, async |system| {
+    let store = job.state.as_deref().map(kept::open).transpose()?;
+    let options = Options { seed: Some(job.seed), store, ..Options::default() };
+    within_system(options, stop, async |system| {
         let work = work(system, job, screen);
         tokio::time::timeout(job.duration, work).await.unwrap_or_else(|_| {
             let text = format!("the work took longer than {}", crate::period::say(job.duration));
@@ -72,6 +75,9 @@ async fn work(system: &System, job: &Job, screen: &mut Screen) -> Result<Work, F
     let mut watch = Watch::new(system);
     let mut ledger = Ledger::new(job.n_sections);
     let refused = |error| Failure::new(Code::Failure, error);
+    if let Some(folder) = &job.state {
+        kept::begin(system, job, folder).await?;
+    }
     let team = system.supervise(tree(job).map_err(refused)?).await;
     let team = team.map_err(|error| Failure::new(Code::Failure, error))?;
     watch.until_finished(&team, &mut ledger, screen).await?;
@@ -79,18 +85,25 @@ async fn work(system: &System, job: &Job, screen: &mut Screen) -> Result<Work, F
     let lost = |error| Failure::new(Code::Failure, error);
     let document = system.lookup::<DocumentAgent>("document").map(DocumentRef::new);
     let document = document.ok_or_else(|| Failure::msg(Code::Failure, "the document has ended"))?;
-    let text = document.snapshot().await.map_err(lost)?.to_markdown();
+    let snapshot = document.snapshot().await.map_err(lost)?;
+    let text = snapshot.to_markdown();
+    if job.state.is_some() {
+        // Some were done by processes before this one.
+        ledger.n_done = kept::n_done(&snapshot, &job.document);
+    }
     let editor = system.lookup::<Editor>("editor");
     let editor = editor.ok_or_else(|| Failure::msg(Code::Failure, "the editor has ended"))?;
     let updates = editor.ask(editor::Msg::Updates).await.map_err(lost)?;
 
+    kept::finish(system).await?;
     team.stop().await;
     system.publish(TeamEvent::Stopped);
     let at = watch.until_stopped(&mut ledger, screen).await?;
     Ok(Work { text, updates, ledger, at })
 }
 
-/// The tree: the document cannot be restarted (its text would be the old one), so its end is the end.
+/// The tree: a document that is not kept cannot be restarted (its text would be the old one), so its end is
+/// the end.
 fn tree(job: &Job) -> Result<Supervisor, ggml_agent::core::ParseAgentIdError> {
     let document = job.document.clone();
     let (model, batch_len) = (job.model(), job.sections_per_writer);
@@ -108,11 +121,13 @@ fn tree(job: &Job) -> Result<Supervisor, ggml_agent::core::ParseAgentIdError> {
     Ok(Supervisor::new("demo")
         .one_for_one()
         .auto_shutdown(AutoShutdown::AnySignificant)
-        .child(
+        .child(if job.state.is_some() {
+            DocumentAgent::durable("document", document)
+        } else {
             ChildSpec::new("document", move || DocumentAgent::new(&document))
                 .temporary()
-                .significant(),
-        )
+                .significant()
+        })
         .child(
             ChildSpec::new("editor", move || Editor::new(model.clone(), batch_len))
                 // It must hear of every edit: the ledger is checked against them.

@@ -55,6 +55,30 @@ impl Model {
         self.marks.with_toc(text, &abstracts::toc(&self.original))
     }
 
+    /// The text of a section when everything is in it.
+    fn complete_section(&self, section: &ggml_agent_doc::Section) -> String {
+        let mut text = section.text().to_owned();
+        if section.heading().is_some() {
+            text = self.with_abstract(section.id(), &text);
+        }
+        if self.contents_in() == Some(section.id()) {
+            text = self.with_contents(&text);
+        }
+        text
+    }
+
+    /// The text of the document when everything is in it.
+    pub(crate) fn complete(&self) -> String {
+        let sections = self.original.sections().iter();
+        let texts = sections.map(|section| self.complete_section(section));
+        std::iter::once(self.original.front().to_owned()).chain(texts).collect()
+    }
+
+    /// Whether a section has everything that it gets, be it from a process before this one.
+    pub(crate) fn is_complete(&self, id: SectionId, text: &str) -> bool {
+        self.original.section(id).is_some_and(|section| self.complete_section(section) == text)
+    }
+
     fn annotated(&self) -> String {
         abstracts::annotate(&self.original)
     }
