@@ -4,6 +4,7 @@
 
 mod bench;
 mod files;
+mod kept;
 mod signals;
 mod transcripts;
 

@@ -86,7 +86,10 @@ pub(super) async fn finish(system: &System) -> Result<(), Failure> {
 }
 
 /// How many sections with a heading somebody has edited.
-pub(super) fn n_done(snapshot: &ggml_agent_doc::coordinator::Snapshot, original: &Document) -> usize {
+pub(super) fn n_done(
+    snapshot: &ggml_agent_doc::coordinator::Snapshot,
+    original: &Document,
+) -> usize {
     let is_headed = |id| original.section(id).is_some_and(|section| section.heading().is_some());
     snapshot.sections.iter().filter(|section| section.version > 0 && is_headed(section.id)).count()
 }
