@@ -5,6 +5,7 @@
 mod bench;
 mod files;
 mod signals;
+mod state;
 mod transcripts;
 
 use std::process::{Command, Output, Stdio};
