@@ -16,8 +16,11 @@ const STORE_EXAMPLES: &str = "\
 Examples:
   ggml-agent store check                   exit code 1 when something is damaged
   ggml-agent store stats -o json
-  ggml-agent store backup /mnt/backup/store-monday.db
-  mkdir restored && cp /mnt/backup/store-monday.db restored/store.db && ggml-agent store check --state restored
+  ggml-agent store backup monday.db
+
+A backup becomes a store again in a folder of its own, under the name `store.db`:
+  mkdir restored && cp monday.db restored/store.db
+  ggml-agent store check --state restored
 
 A store has one owner: while another process has it open, it is refused, with that process's id.";
 

@@ -159,6 +159,17 @@ fn every_line_is_one_object_and_the_first_one_names_its_schema() {
         let found: Vec<_> = lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
         assert_eq!(found.join(","), *events, "{arguments:?}");
     }
+    let letter = &lines(0, folder.path(), &["deadletters", "show", "1"])[0];
+    let payload = json!({
+        "cbor": "{\"section\": 3, \"title\": \"Ink\"}",
+        "json": { "section": 3, "title": "Ink" },
+    });
+    assert_eq!((&letter["payload"], &letter["from"]), (&payload, &"editor".into()));
+    let steps = lines(0, folder.path(), &["runs", "show", "paper"]);
+    assert_eq!(
+        (&steps[0]["output"], &steps[2]["result"]),
+        (&"All about paper: unread".into(), &json!([15]))
+    );
 }
 
 #[test]

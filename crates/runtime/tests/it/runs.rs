@@ -253,40 +253,47 @@ async fn q12_a_step_that_fails_is_tried_again_and_a_cancelled_run_ends_in_the_mi
     );
 }
 
-/// Notes that it began, then asks a person.
-struct Careful(Arc<Mutex<Vec<String>>>);
+/// Notes what it does, and asks a person before the second step, and after it.
+struct Careful {
+    log: Arc<Mutex<Vec<String>>>,
+    /// Its second step takes for ever.
+    is_slow: bool,
+}
 
 impl Flow for Careful {
     type Input = ();
     type Output = String;
 
     async fn run(&self, (): (), ctx: &mut RunContext<'_, Self>) -> Result<String, Report> {
-        // What does not wait is not interrupted either: only a look beforehand keeps it from happening.
-        for name in ["first", "second"] {
-            if name == "second" {
-                ctx.wait_for::<()>("go").await?;
-            }
-            ctx.step(name, async |_| {
-                self.0.lock().unwrap().push(name.into());
-                Ok::<_, Report>(())
-            })
-            .await?;
-        }
+        let note = |name: &str| self.log.lock().unwrap().push(name.to_owned());
+        ctx.step("first", async |_| Ok::<_, Report>(note("first"))).await?;
+        ctx.wait_for::<()>("go").await?;
+        ctx.step("second", async |_| {
+            note("second");
+            // Else it does not wait, so that nothing interrupts it.
+            if self.is_slow { pending().await } else { Ok::<_, Report>(()) }
+        })
+        .await?;
         Ok(ctx.wait_for("approval").await?)
     }
 }
 
-/// Lets the run go on until it waits or is over; then its process ends.
-async fn go_on(store: &StoreRef, log: &Arc<Mutex<Vec<String>>>) -> RunStatus {
+/// Lets the run go on until it waits or is over, or is in its slow step; then its process ends.
+async fn go_on(store: &StoreRef, log: &Arc<Mutex<Vec<String>>>, is_slow: bool) -> RunStatus {
     let system = System::with(Options { store: Some(store.clone()), ..Options::default() });
-    let log = log.clone();
-    let spec = ChildSpec::run("careful", move || Careful(log.clone()), ());
+    let flow = {
+        let log = log.clone();
+        move || Careful { log: log.clone(), is_slow }
+    };
+    let spec = ChildSpec::run("careful", flow, ());
     let tree = system.supervise(Supervisor::new("tree").child(spec)).await.unwrap();
     let runs = Runs::of(store);
     let status = loop {
         let status = runs.show("careful").await.unwrap().unwrap().status;
         let is_read = runs.untaken("careful").await.unwrap().is_empty();
-        if is_read && (status.is_over() || matches!(status, RunStatus::Waiting { .. })) {
+        let is_in_hand = is_slow && log.lock().unwrap().iter().any(|line| line == "second");
+        let rests = status.is_over() || matches!(status, RunStatus::Waiting { .. });
+        if is_in_hand || is_read && rests {
             break status;
         }
         tokio::task::yield_now().await;
@@ -299,19 +306,19 @@ async fn go_on(store: &StoreRef, log: &Arc<Mutex<Vec<String>>>) -> RunStatus {
 async fn q12_what_is_sent_to_a_run_that_nobody_runs_is_taken_when_it_goes_on() {
     let (store, log) = (StoreRef::new(MemoryStore::new()), Arc::default());
     let runs = Runs::of(&store);
-    assert_eq!(go_on(&store, &log).await, RunStatus::Waiting { signal: "go".into() });
+    assert_eq!(go_on(&store, &log, false).await, RunStatus::Waiting { signal: "go".into() });
     runs.signal("careful", "approval", "granted").await.unwrap();
     runs.signal("careful", "go", &()).await.unwrap();
     let untaken = runs.untaken("careful").await.unwrap();
     let RunMail::Signal { name, .. } = untaken[1].mail.as_ref().unwrap() else { panic!() };
     assert_eq!((untaken.len(), name.as_str()), (2, "go"));
-    assert_eq!(go_on(&store, &log).await, RunStatus::Completed);
+    assert_eq!(go_on(&store, &log, false).await, RunStatus::Completed);
     let record = runs.show("careful").await.unwrap().unwrap();
     assert_eq!(record.output::<String>().unwrap(), Some("granted".to_owned()));
     // Too late: what is completed stays it.
     runs.cancel("careful").await.unwrap();
     let system = System::with(Options { store: Some(store.clone()), ..Options::default() });
-    let again = ChildSpec::run("careful", move || Careful(log.clone()), ());
+    let again = ChildSpec::run("careful", move || Careful { log: log.clone(), is_slow: false }, ());
     system.start(again).await.unwrap().untyped().ended().await;
     assert_eq!(runs.show("careful").await.unwrap().unwrap(), record);
 }
@@ -320,13 +327,14 @@ async fn q12_what_is_sent_to_a_run_that_nobody_runs_is_taken_when_it_goes_on() {
 async fn q12_a_run_that_was_cancelled_while_nobody_ran_it_begins_no_step() {
     let (store, log) = (StoreRef::new(MemoryStore::new()), Arc::default());
     let runs = Runs::of(&store);
-    assert_eq!(go_on(&store, &log).await, RunStatus::Waiting { signal: "go".into() });
-    // In this order, so that the second step could begin.
+    assert_eq!(go_on(&store, &log, false).await, RunStatus::Waiting { signal: "go".into() });
     runs.signal("careful", "go", &()).await.unwrap();
+    assert_eq!(go_on(&store, &log, true).await, RunStatus::Running);
     runs.cancel("careful").await.unwrap();
-    assert_eq!(go_on(&store, &log).await, RunStatus::Cancelled);
-    assert_eq!(*log.lock().unwrap(), ["first"]);
-    assert_eq!(runs.show("careful").await.unwrap().unwrap().steps.len(), 1);
+    assert_eq!(go_on(&store, &log, false).await, RunStatus::Cancelled);
+    assert_eq!(*log.lock().unwrap(), ["first", "second"]);
+    let record = runs.show("careful").await.unwrap().unwrap();
+    assert_eq!(record.n_repeated(), 0);
 }
 
 #[tokio::test]

@@ -98,14 +98,16 @@ fn of_untaken(untaken: &Untaken) -> Line {
     result("run.untaken", text).with("mail", untaken_json(untaken))
 }
 
-/// What a person can do with it.
+/// What a person can do with it. Only the program that began it has the flow's code.
 fn next(name: &str, status: &RunStatus) -> Option<String> {
-    let goes_on = "it goes on where it stopped when the program that began it is started again";
-    match status {
-        RunStatus::Waiting { signal } => Some(format!(
-            "next:     `ggml-agent runs signal {name} {signal} JSON` sends what it waits for; {goes_on}"
-        )),
-        status if status.is_over() => None,
-        _ => Some(format!("next:     {goes_on}")),
+    if status.is_over() {
+        return None;
     }
+    let goes_on = "it goes on where it stopped when the program that began it is started again";
+    Some(match status {
+        RunStatus::Waiting { signal } => {
+            format!("next:     `ggml-agent runs signal {name} {signal} JSON`; {goes_on}")
+        }
+        _ => format!("next:     {goes_on}"),
+    })
 }

@@ -34,7 +34,7 @@ pub(super) fn run(to: &Path, args: &StateArgs, screen: &mut Screen) -> Result<()
     give_name(&copy, to)?;
     sync(folder).with_context(cannot)?;
     let text = format!(
-        "{}: {bytes} bytes, opened and checked: {} agents, {} records, nothing is damaged\n\
+        "{}: {bytes} bytes, opened and checked: agents {}, records {}, nothing is damaged\n\
          to use it: put it into a folder of its own as {FILE}, and name that with --state",
         to.display(),
         checked.agents,

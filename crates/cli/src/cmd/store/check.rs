@@ -38,7 +38,7 @@ fn say(checked: &Checked, screen: &mut Screen) {
         0 => ("nothing is damaged".to_owned(), Tone::Good),
         n => (format!("{n} damaged"), Tone::Bad),
     };
-    let text = format!("{agents} agents, {records} records: {verdict}");
+    let text = format!("agents {agents}, records {records}: {verdict}");
     let line = result("store.checked", text).tone(tone).with("ok", n_damaged == 0);
     let line = line.with("agents", *agents).with("records", *records);
     screen.line(&line.with("damaged", n_damaged));
