@@ -1,5 +1,7 @@
 //! The state folder: where it is, how its store is opened, and how it fails.
 
+mod copy;
+
 use std::env;
 use std::fs;
 use std::future::Future;
@@ -9,18 +11,21 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use ggml_agent_core::store::{StoreError, StoreRef};
 use ggml_agent_store::{FILE, Medium, OpenError, Options, Sqlite};
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::args::StateArgs;
 use crate::failure::{Code, Failure};
 
-/// The store of a state folder, opened by this process alone.
+/// The store of a state folder, or a copy of it to look at.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) folder: PathBuf,
     pub(crate) sqlite: Sqlite,
     pub(crate) store: StoreRef,
     runtime: Runtime,
+    /// Dropped last, after all that is open in it.
+    copy: Option<TempDir>,
 }
 
 impl State {
@@ -28,22 +33,39 @@ impl State {
     pub(crate) fn open(args: &StateArgs) -> Result<Self, Failure> {
         let folder = folder(args)?;
         let sqlite = open(&folder)?.map_err(|error| refused(&error))?;
-        Self::of(folder, sqlite)
+        Self::of(folder, sqlite, None)
+    }
+
+    /// Opens the store to read, or a copy of it while another process has it. Nothing may be written then.
+    pub(crate) fn look(args: &StateArgs) -> Result<Self, Failure> {
+        let folder = folder(args)?;
+        let locked = match open(&folder)? {
+            Ok(sqlite) => return Self::of(folder, sqlite, None),
+            Err(error @ OpenError::Locked { .. }) => error,
+            Err(error) => return Err(refused(&error)),
+        };
+        let (sqlite, copy) = copy::open(&folder).ok_or_else(|| refused(&locked))?;
+        Self::of(folder, sqlite, Some(copy))
+    }
+
+    /// Whether it is a copy.
+    pub(crate) fn is_copy(&self) -> bool {
+        self.copy.is_some()
     }
 
     /// As [`open`](Self::open), where damage is no failure but what was asked for.
     pub(crate) fn open_or_damage(args: &StateArgs) -> Result<Result<Self, OpenError>, Failure> {
         let folder = folder(args)?;
         match open(&folder)? {
-            Ok(sqlite) => Self::of(folder, sqlite).map(Ok),
+            Ok(sqlite) => Self::of(folder, sqlite, None).map(Ok),
             Err(error @ OpenError::Damaged { .. }) => Ok(Err(error)),
             Err(error) => Err(refused(&error)),
         }
     }
 
-    fn of(folder: PathBuf, sqlite: Sqlite) -> Result<Self, Failure> {
+    fn of(folder: PathBuf, sqlite: Sqlite, copy: Option<TempDir>) -> Result<Self, Failure> {
         let store = StoreRef::new(sqlite.clone());
-        Ok(Self { folder, sqlite, store, runtime: runtime()? })
+        Ok(Self { folder, sqlite, store, runtime: runtime()?, copy })
     }
 
     /// Waits for an answer.

@@ -10,9 +10,10 @@ mod version;
 
 use std::time::Duration;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, StateArgs};
 use crate::failure::{Code, Failure};
-use crate::output::{self, Level, Line};
+use crate::output::{self, Level, Line, Screen};
+use crate::state::State;
 
 /// Runs what was asked for.
 pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
@@ -30,6 +31,15 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
 /// A line of what was asked for: it has no time and nobody who says it.
 fn result(event: &'static str, text: String) -> Line {
     Line::new(Duration::ZERO, "", event, text).level(Level::Result)
+}
+
+/// Opens the store to read, and tells people if it is in use.
+fn look(args: &StateArgs, screen: &mut Screen) -> Result<State, Failure> {
+    let state = State::look(args)?;
+    if state.is_copy() {
+        screen.note("(as it was a moment ago: another process has the store open)");
+    }
+    Ok(state)
 }
 
 /// Lets a person agree to what cannot be taken back, who has not said --yes.

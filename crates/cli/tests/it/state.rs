@@ -8,9 +8,7 @@ use std::time::Duration;
 use ggml_agent::core::seam::Clock;
 use ggml_agent::core::store::{Bounds, Commit, Open, Position, StoreRef, Watermarks, Write};
 use ggml_agent::core::{AgentId, Envelope, MessageId, MessageType};
-use ggml_agent::{
-    ChildSpec, Flow, Options, Report, RunContext, RunStatus, Runs, Supervisor, System,
-};
+use ggml_agent::{ChildSpec, Flow, Options, Report, RunContext, RunStatus, Runs, System};
 use ggml_agent_store::{FILE, Medium, Sqlite};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -85,7 +83,7 @@ async fn write(store: &StoreRef, name: &str, title: &str) {
     let clock = Some(Arc::new(Stopped) as Arc<_>);
     let system = System::with(Options { store: Some(store.clone()), clock, ..Options::default() });
     let spec = ChildSpec::run(name, || Article, title.to_owned());
-    let tree = system.supervise(Supervisor::new("tree").child(spec)).await.unwrap();
+    let run = system.start(spec).await.unwrap().untyped();
     let runs = Runs::of(store);
     loop {
         let status = runs.show(name).await.unwrap().unwrap().status;
@@ -94,7 +92,9 @@ async fn write(store: &StoreRef, name: &str, title: &str) {
         }
         tokio::task::yield_now().await;
     }
-    tree.stop().await;
+    // As when its process ends: in order, it would be given time to end what it waits for.
+    run.kill();
+    run.ended().await;
 }
 
 /// A state folder with three dead letters and two runs, one of which waits for a person.
@@ -360,19 +360,96 @@ fn a_newer_format_is_refused_and_left_alone() {
     assert_eq!(fs::read(&file).unwrap(), bytes);
 }
 
+/// All files of a folder, with their contents.
+fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let files = fs::read_dir(folder).unwrap().map(|entry| {
+        let entry = entry.unwrap();
+        (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap())
+    });
+    let mut files: Vec<_> = files.collect();
+    files.sort();
+    files
+}
+
 #[test]
-fn a_store_in_use_is_refused_with_the_process_that_has_it() {
+fn a_store_in_use_is_not_changed_and_who_has_it_is_named() {
     let folder = made();
     let store = open(folder.path());
+    let before = contents(folder.path());
     let own = format!("process {}", std::process::id());
-    for verb in [&["runs", "ls"][..], &["deadletters", "show", "1"], &["store", "backup", "b.db"]] {
+    for verb in [
+        &["runs", "cancel", "ink"][..],
+        &["runs", "signal", "ink", "approval"],
+        &["runs", "rm", "ink", "--yes"],
+        &["deadletters", "resend", "1"],
+        &["deadletters", "drop", "--all", "--yes"],
+        &["store", "check"],
+        &["store", "compact"],
+        &["store", "backup", "b.db"],
+    ] {
         let (code, out, err) = on(folder.path(), verb);
         assert_eq!((code, out.as_str()), (10, ""), "{err}");
         assert!(err.contains(&format!("is open in {own}")), "{err}");
         assert!(err.contains(&format!("next:  stop {own}")), "{err}");
     }
+    assert!(contents(folder.path()) == before);
     drop(store);
-    lines(0, folder.path(), &["runs", "ls"]);
+    lines(0, folder.path(), &["runs", "cancel", "ink"]);
+}
+
+#[test]
+fn a_store_in_use_can_be_looked_at_without_a_byte_being_changed() {
+    let folder = made();
+    let verbs = [
+        &["runs", "ls"][..],
+        &["runs", "show", "ink"],
+        &["runs", "export", "paper"],
+        &["deadletters", "ls"],
+        &["deadletters", "show", "1"],
+    ];
+    let alone = verbs.map(|verb| on(folder.path(), verb));
+    let store = open(folder.path());
+    let before = contents(folder.path());
+    assert_eq!(verbs.map(|verb| on(folder.path(), verb)), alone);
+    assert_eq!(lines(0, folder.path(), &["store", "stats"])[0]["dead_letters"], 3);
+    let (_, out, _) = on(folder.path(), &["runs", "ls", "-o", "human"]);
+    assert!(out.starts_with("(as it was a moment ago"), "{out}");
+    assert!(contents(folder.path()) == before);
+    drop(store);
+}
+
+#[test]
+fn a_look_at_a_store_that_is_written_finds_one_moment_of_it() {
+    let folder = made();
+    let store = StoreRef::new(open(folder.path()));
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            // Large ones, so that the log is brought into the file and begun anew now and then.
+            for n in 100.. {
+                let message = MessageId::from_u128(n);
+                let payload = vec![7; 200_000];
+                let more = Envelope::new(message, NOW_MS, id("writer"), MessageType::User, payload);
+                runtime.block_on(store.append(more)).unwrap();
+                if is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    return n - 99;
+                }
+            }
+            unreachable!("it has no end");
+        });
+        let mut seen = Vec::new();
+        for _ in 0..12 {
+            let stats = &lines(0, folder.path(), &["store", "stats"])[0];
+            assert_eq!((&stats["dead_letters"], &stats["agents"]), (&3.into(), &3.into()));
+            let (messages, bytes) = (&stats["messages"], &stats["message_bytes"]);
+            seen.push(messages.as_u64().unwrap());
+            assert_eq!(bytes.as_u64().unwrap(), 200_000 * messages.as_u64().unwrap());
+        }
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        let n = u64::try_from(writer.join().unwrap()).unwrap();
+        assert!(seen.is_sorted() && seen[0] < seen[11] && seen[11] <= n, "{seen:?} of {n}");
+    });
 }
 
 #[test]

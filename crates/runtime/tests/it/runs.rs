@@ -266,7 +266,11 @@ impl Flow for Careful {
 
     async fn run(&self, (): (), ctx: &mut RunContext<'_, Self>) -> Result<String, Report> {
         let note = |name: &str| self.log.lock().unwrap().push(name.to_owned());
-        ctx.step("first", async |_| Ok::<_, Report>(note("first"))).await?;
+        ctx.step("first", async |_| {
+            note("first");
+            Ok::<_, Report>(())
+        })
+        .await?;
         ctx.wait_for::<()>("go").await?;
         ctx.step("second", async |_| {
             note("second");

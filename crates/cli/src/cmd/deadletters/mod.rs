@@ -8,7 +8,7 @@ mod show;
 use ggml_agent_core::store::{DeadRecord, StoreError, Write};
 
 use crate::args::{DeadLettersArgs, DeadLettersVerb, Global, Which};
-use crate::cmd::result;
+use crate::cmd::{look, result};
 use crate::failure::{Code, Failure};
 use crate::output::{Line, Screen, Tone};
 use crate::state::{self, State};
@@ -20,7 +20,10 @@ const PAGE_LEN: usize = 16;
 
 pub(crate) fn run(args: &DeadLettersArgs, global: &Global) -> Result<(), Failure> {
     let mut screen = Screen::stdout(global, None, SCHEMA);
-    let state = State::open(&args.state)?;
+    let state = match &args.verb {
+        DeadLettersVerb::Ls | DeadLettersVerb::Show { .. } => look(&args.state, &mut screen)?,
+        DeadLettersVerb::Resend { .. } | DeadLettersVerb::Drop { .. } => State::open(&args.state)?,
+    };
     match &args.verb {
         DeadLettersVerb::Ls => ls::run(&state, &mut screen),
         DeadLettersVerb::Show { number } => show::run(*number, &state, &mut screen),

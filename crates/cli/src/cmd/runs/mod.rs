@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::args::{Global, RunsArgs, RunsVerb};
 use crate::cbor;
+use crate::cmd::look;
 use crate::failure::{Code, Failure};
 use crate::moment;
 use crate::output::{Screen, plain};
@@ -21,7 +22,15 @@ const SCHEMA: &str = "ggml-agent.runs/1";
 
 pub(crate) fn run(args: &RunsArgs, global: &Global) -> Result<(), Failure> {
     let mut screen = Screen::stdout(global, None, SCHEMA);
-    let shelf = Shelf::open(&args.state)?;
+    let state = match &args.verb {
+        RunsVerb::Ls | RunsVerb::Show { .. } => look(&args.state, &mut screen)?,
+        // Its output is for programs.
+        RunsVerb::Export { .. } => State::look(&args.state)?,
+        RunsVerb::Signal { .. } | RunsVerb::Cancel { .. } | RunsVerb::Rm { .. } => {
+            State::open(&args.state)?
+        }
+    };
+    let shelf = Shelf { runs: Runs::of(&state.store), state };
     match &args.verb {
         RunsVerb::Ls => ls::run(&shelf, &mut screen),
         RunsVerb::Show { name } => show::run(name, &shelf, &mut screen),
@@ -41,11 +50,6 @@ struct Shelf {
 }
 
 impl Shelf {
-    fn open(args: &crate::args::StateArgs) -> Result<Self, Failure> {
-        let state = State::open(args)?;
-        Ok(Self { runs: Runs::of(&state.store), state })
-    }
-
     fn find(&self, name: &str) -> Result<RunRecord, Failure> {
         self.state.ask(self.runs.show(name))?.ok_or_else(|| unknown(name))
     }

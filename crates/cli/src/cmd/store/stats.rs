@@ -1,13 +1,12 @@
 //! `ggml-agent store stats`.
 
 use crate::args::StateArgs;
-use crate::cmd::result;
+use crate::cmd::{look, result};
 use crate::failure::Failure;
 use crate::output::Screen;
-use crate::state::State;
 
 pub(super) fn run(args: &StateArgs, screen: &mut Screen) -> Result<(), Failure> {
-    let state = State::open(args)?;
+    let state = look(args, screen)?;
     let stats = state.ask(state.sqlite.stats())?;
     let rows = [
         ("agents", stats.agents, "agents"),
