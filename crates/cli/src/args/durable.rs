@@ -22,7 +22,7 @@ A backup becomes a store again in a folder of its own, under the name `store.db`
   mkdir restored && cp monday.db restored/store.db
   ggml-agent store check --state restored
 
-A store has one owner: while another process has it open, it is refused, with that process's id.";
+A store has one owner: while another process has it open, only `stats` works; the others name that process.";
 
 /// The arguments of `store`.
 #[derive(Debug, Args)]

@@ -29,21 +29,22 @@ pub(super) fn open(folder: &Path) -> Option<(Sqlite, TempDir)> {
     (0..ATTEMPTS_MAX).find_map(|_| {
         // Of this user alone, as the crate has it.
         let copy = tempfile::tempdir().ok()?;
-        let is_whole = take(folder, copy.path()).unwrap_or(false);
+        let is_whole = take(folder, copy.path(), || {}).unwrap_or(false);
         // The end of the log may have been copied while it was written, which looks like damage.
         let opened = is_whole.then(|| Sqlite::open(copy.path(), super::options()).ok());
         Some((opened.flatten()?, copy))
     })
 }
 
-/// Copies file and log; false if that is no state of one moment.
-fn take(from: &Path, to: &Path) -> io::Result<bool> {
+/// Copies the file, then, after `between`, the log; false if that is no state of one moment.
+fn take(from: &Path, to: &Path, between: impl FnOnce()) -> io::Result<bool> {
     let log = format!("{FILE}-wal");
     let before = Mark::of(from, &log)?;
     if before.len > BYTES_MAX {
         return Ok(false);
     }
     fs::copy(from.join(FILE), to.join(FILE))?;
+    between();
     match fs::copy(from.join(&log), to.join(&log)) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -74,5 +75,77 @@ impl Mark {
         }
         let file = fs::metadata(folder.join(FILE))?;
         Ok(Self { len: file.len(), changed_at: file.modified()?, log_header })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ggml_agent_core::store::{Bounds, Open, StoreRef};
+    use ggml_agent_core::{Envelope, MessageId, MessageType};
+
+    use super::*;
+
+    /// A store in use, and what waits for it.
+    struct Used {
+        store: StoreRef,
+        runtime: tokio::runtime::Runtime,
+    }
+
+    impl Used {
+        fn new(folder: &Path) -> Self {
+            let store = StoreRef::new(Sqlite::open(folder, super::super::options()).unwrap());
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let agent = "writer".parse().unwrap();
+            let begin = Open { agent, bounds: Bounds::DEFAULT, in_hand: None };
+            runtime.block_on(store.open(begin)).unwrap();
+            Self { store, runtime }
+        }
+
+        /// Puts messages into the mailbox, of 100,000 bytes each.
+        fn write(&self, numbers: std::ops::Range<u128>) {
+            for number in numbers {
+                let (id, to) = (MessageId::from_u128(number), "writer".parse().unwrap());
+                let payload = vec![7; 100_000];
+                let message = Envelope::new(id, 0, to, MessageType::User, payload);
+                self.runtime.block_on(self.store.append(message)).unwrap();
+            }
+        }
+    }
+
+    /// Takes a copy while `between` messages are written; how many are in it, or `None` if it is no state
+    /// of one moment.
+    fn messages_in_copy(before: u128, between: u128) -> Option<u64> {
+        let (folder, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let used = Used::new(folder.path());
+        used.write(0..before);
+        let write = || used.write(before..before + between);
+        if !take(folder.path(), copy.path(), write).unwrap() {
+            return None;
+        }
+        let opened = Sqlite::open(copy.path(), super::super::options()).unwrap();
+        assert!(used.runtime.block_on(opened.check()).unwrap().is_whole());
+        Some(used.runtime.block_on(opened.stats()).unwrap().messages)
+    }
+
+    #[test]
+    fn what_is_written_meanwhile_is_in_the_log() {
+        assert_eq!(messages_in_copy(9, 0), Some(9));
+        assert_eq!(messages_in_copy(9, 5), Some(14));
+    }
+
+    #[test]
+    fn a_log_that_was_begun_anew_meanwhile_makes_no_copy() {
+        // 40 MB: it is begun anew every 16 MiB.
+        assert_eq!(messages_in_copy(9, 400), None);
+        assert_eq!(messages_in_copy(0, 0), Some(0));
+    }
+
+    #[test]
+    fn a_file_that_was_changed_without_a_log_makes_no_copy() {
+        let (folder, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(folder.path().join(FILE), b"one").unwrap();
+        let change = || fs::write(folder.path().join(FILE), b"other").unwrap();
+        assert!(!take(folder.path(), copy.path(), change).unwrap());
+        assert!(take(folder.path(), copy.path(), || {}).unwrap());
     }
 }
