@@ -1,11 +1,12 @@
 //! How quick the store is, next to bare SQLite with the same group commit in the same run.
 //!
 //! `cargo run --release -p ggml-agent-store --example throughput -- [SECONDS] [QUEUED] [FOLDER]`:
-//! seconds per measurement (0.2 by default), messages that are queued and read back (20,000 by default),
+//! seconds per measurement (0.1 by default), messages that are queued and read back (20,000 by default),
 //! and a folder on the disk that is meant (a temporary one by default).
 #![expect(
     clippy::disallowed_methods,
-    reason = "a benchmark measures real time, and its arguments are its settings"
+    clippy::print_stdout,
+    reason = "a benchmark measures real time and says what it measured"
 )]
 
 #[path = "throughput/bare.rs"]
@@ -27,11 +28,11 @@ type Failure = Box<dyn Error + Send + Sync>;
 const SENDERS: u64 = 64;
 const PAYLOAD: [u8; 128] = [7; 128];
 /// Each measurement is repeated, and the other one done in between: the machine's mood is shared.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 
 fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1);
-    let seconds: f64 = arguments.next().map_or(Ok(0.2), |text| text.parse())?;
+    let seconds: f64 = arguments.next().map_or(Ok(0.1), |text| text.parse())?;
     let queued: u64 = arguments.next().map_or(Ok(20_000), |text| text.parse())?;
     let given = arguments.next().map(PathBuf::from);
     let temporary =
@@ -50,53 +51,34 @@ async fn measure(folder: &Path, time: Duration, queued: u64) -> Result<(), Failu
         store.open(Open { agent, bounds: UNBOUNDED, in_hand: None }).await?;
     }
     let bare = Bare::open(&folder.join("bare.db"))?;
-    let (mut one, mut many, mut plain) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut single, mut single_plain) = (Vec::new(), Vec::new());
-    let mut serial = 0;
-    for _ in 0..ROUNDS {
-        plain.push(
-            together(time, |_| {
-                let bare = bare.clone();
-                move |_| bare.insert(PAYLOAD.to_vec())
-            })
-            .await?,
-        );
-        one.push(
-            together(time, |sender| {
-                serial += 1;
-                senders(&store, 0, serial * SENDERS + sender)
-            })
-            .await?,
-        );
-        many.push(
-            together(time, |sender| {
-                serial += 1;
-                senders(&store, sender, serial * SENDERS + sender)
-            })
-            .await?,
-        );
-        single_plain.push(alone(time, |_| bare.insert(PAYLOAD.to_vec())).await?);
-        serial += 1;
-        single.push(alone(time, senders(&store, 0, serial * SENDERS + SENDERS)).await?);
+    let (mut plain, mut one, mut many) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut plain_alone, mut alone_one) = (Vec::new(), Vec::new());
+    for round in 0..ROUNDS as u64 {
+        let rows = |_| {
+            let bare = bare.clone();
+            move |_| bare.insert(PAYLOAD.to_vec())
+        };
+        let seed = |sender| (round + 1) * 1000 + sender;
+        plain.push(together(time, rows).await?);
+        one.push(together(time, |sender| senders(&store, 0, seed(sender))).await?);
+        many.push(together(time, |sender| senders(&store, sender, seed(sender + 100))).await?);
+        plain_alone.push(alone(time, |_| bare.insert(PAYLOAD.to_vec())).await?);
+        alone_one.push(alone(time, senders(&store, 0, seed(200))).await?);
     }
-    let (plain, one, many) = (middle(plain), middle(one), middle(many));
-    println!("bare rusqlite, {SENDERS} senders, group commit   {plain:>9.0} rows/s");
-    println!(
-        "append, {SENDERS} senders to one mailbox         {one:>9.0} /s   {:.2} of bare",
-        one / plain
-    );
-    println!(
-        "append, {SENDERS} senders to {SENDERS} mailboxes         {many:>9.0} /s   {:.2} of bare",
-        many / plain
-    );
-    let (single, single_plain) = (middle(single), middle(single_plain));
-    println!("bare commit of one row, p50                {single_plain:>9.1} us");
-    println!(
-        "append alone, p50                          {single:>9.1} us   {:.2} of bare",
-        single / single_plain
-    );
+    say("bare SQLite, 64 senders, rows/s", &plain, &plain);
+    say("append, 64 senders to 1 mailbox, messages/s", &one, &plain);
+    say("append, 64 senders to 64 mailboxes, messages/s", &many, &plain);
+    say("bare SQLite, a commit of one row, p50 in us", &plain_alone, &plain_alone);
+    say("append alone, p50 in us", &alone_one, &plain_alone);
     drop(store);
     recover(&folder.join("recovery"), options, queued).await
+}
+
+/// The middle of all rounds, and the middle of the ratios within each of them.
+fn say(what: &str, measured: &[f64], bare: &[f64]) {
+    let ratios = measured.iter().zip(bare).map(|(ours, bare)| ours / bare);
+    let (value, ratio) = (middle(measured.to_vec()), middle(ratios.collect()));
+    println!("{what:<48} {value:>9.0}   {ratio:.2} of bare");
 }
 
 const UNBOUNDED: Bounds =

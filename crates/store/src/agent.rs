@@ -11,11 +11,11 @@ use crate::small::Index;
 use crate::sum::Sum;
 
 /// Numbers of an agent's row, behind its key and before its sum.
-const NUMBERS: usize = 25;
+const NUMBERS: usize = 27;
 
 const LOAD: &str = "SELECT * FROM agents WHERE agent = ?1";
 const SAVE: &str = "INSERT OR REPLACE INTO agents VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
-    ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27)";
+    ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29)";
 
 /// One lane of a mailbox: a queue whose messages each name the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,6 +28,7 @@ pub(crate) struct Lane {
 }
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "two are columns of its row, all independent")]
 pub(crate) struct Agent {
     pub(crate) id: i64,
     pub(crate) bounds: Bounds,
@@ -44,6 +45,9 @@ pub(crate) struct Agent {
     pub(crate) arrivals: u64,
     /// The first row of ids that is kept.
     pub(crate) chunk_first: u64,
+    /// Ids that stand in rows of their own; the later ones stand in messages behind `ids_position`.
+    pub(crate) ids_saved: u64,
+    pub(crate) ids_position: u64,
     pub(crate) journal_after: u64,
     pub(crate) journal_last: u64,
     pub(crate) outbox_last: u64,
@@ -55,6 +59,8 @@ pub(crate) struct Agent {
     /// What is looked up in memory; `None` until somebody asks.
     pub(crate) ids: Option<Ids>,
     pub(crate) index: Option<Index>,
+    /// An id that stands in no row has lost its message, or never had one.
+    pub(crate) must_save_ids: bool,
     /// Its row is behind.
     pub(crate) is_dirty: bool,
     /// When it was used last, counted in uses.
@@ -183,6 +189,8 @@ impl Agent {
             self.queued_bytes,
             self.arrivals,
             self.chunk_first,
+            self.ids_saved,
+            self.ids_position,
             self.journal_after,
             self.journal_last,
             self.outbox_last,
@@ -215,13 +223,16 @@ impl Agent {
             queued_bytes: n[15],
             arrivals: n[16],
             chunk_first: n[17],
-            journal_after: n[18],
-            journal_last: n[19],
-            outbox_last: n[20],
-            outbox_count: n[21],
-            timers_count: n[22],
-            once_count: n[23],
-            has_snapshot: n[24] != 0,
+            ids_saved: n[18],
+            ids_position: n[19],
+            journal_after: n[20],
+            journal_last: n[21],
+            outbox_last: n[22],
+            outbox_count: n[23],
+            timers_count: n[24],
+            once_count: n[25],
+            has_snapshot: n[26] != 0,
+            must_save_ids: false,
             ids: None,
             index: None,
             is_dirty: false,

@@ -68,6 +68,14 @@ impl Body {
         Ok(envelope)
     }
 
+    /// The id of an envelope, for which its payload is not needed.
+    pub(crate) fn id(&self) -> Result<u128, Fault> {
+        let envelope = Envelope::decode_bytes(&self.inline);
+        envelope
+            .map(|envelope| envelope.id.to_u128())
+            .map_err(|error| damaged("a message", error.to_string()))
+    }
+
     /// Gives its large content up.
     pub(crate) fn release(&self, conn: &Connection) -> Result<(), Fault> {
         self.blob.as_ref().map_or(Ok(()), |hash| release(conn, hash))

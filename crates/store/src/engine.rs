@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use crate::agent::Agent;
 use crate::error::Fault;
 use crate::heads::Heads;
-use crate::ids::Ids;
+use crate::ids::{self, Ids};
 use crate::names;
 use crate::options::Options;
 use crate::quarantine;
@@ -73,8 +73,14 @@ impl Engine {
                 continue;
             };
             if let Some(ids) = agent.ids.as_mut() {
-                agent.chunk_first = ids.save(&self.conn, agent.id)?;
                 agent.arrivals = ids.arrivals();
+                let is_due = agent.arrivals - agent.ids_saved >= ids::CHUNK
+                    || agent.tail - agent.ids_position >= ids::BEHIND_MAX;
+                if is_due || agent.must_save_ids {
+                    agent.chunk_first = ids.save(&self.conn, agent.id)?;
+                    (agent.ids_saved, agent.ids_position) = (agent.arrivals, agent.tail);
+                    agent.must_save_ids = false;
+                }
             }
             agent.save(&self.conn)?;
             agent.is_dirty = false;
@@ -208,8 +214,7 @@ impl Parts<'_> {
     pub(crate) fn ids(&mut self) -> Result<&mut Ids, Fault> {
         let agent = &mut *self.agent;
         if agent.ids.is_none() {
-            let (id, first) = (agent.id, agent.chunk_first);
-            agent.ids = Some(Ids::load(self.conn, id, agent.arrivals, first, self.window)?);
+            agent.ids = Some(Ids::load(self.conn, agent, self.window)?);
         }
         Ok(agent.ids.as_mut().expect("invariant: loaded"))
     }

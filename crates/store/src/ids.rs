@@ -4,12 +4,18 @@ use std::collections::{BTreeSet, VecDeque};
 
 use rusqlite::Connection;
 
+use crate::agent::Agent;
 use crate::error::{Fault, damaged};
+use crate::mail;
 use crate::sum::Sum;
+use crate::write::LANES;
 
 /// Ids in one row. 48 x 16 B = 768 B, which fits into a page beside others without overflow.
 const CHUNK_LEN: usize = 48;
-const CHUNK: u64 = CHUNK_LEN as u64;
+pub(crate) const CHUNK: u64 = CHUNK_LEN as u64;
+
+/// Most messages among which the ids that stand in no row are looked for.
+pub(crate) const BEHIND_MAX: u64 = 256;
 
 const LOAD: &str = "SELECT chunk, ids, sum FROM seen WHERE agent = ?1 ORDER BY chunk";
 const SAVE: &str = "INSERT OR REPLACE INTO seen VALUES (?1, ?2, ?3, ?4)";
@@ -33,26 +39,21 @@ pub(crate) struct Ids {
 }
 
 impl Ids {
-    pub(crate) fn load(
-        conn: &Connection,
-        agent: i64,
-        arrivals: u64,
-        chunk_first: u64,
-        window: u64,
-    ) -> Result<Self, Fault> {
-        let begin = chunk_first * CHUNK;
+    pub(crate) fn load(conn: &Connection, agent: &Agent, window: u64) -> Result<Self, Fault> {
+        let (record, agent) = (agent, agent.id);
+        let begin = record.chunk_first * CHUNK;
         let mut ids = Self {
             window,
             known: BTreeSet::new(),
             order: VecDeque::new(),
             begin,
             known_from: begin,
-            saved: arrivals,
-            chunk_first,
+            saved: record.ids_saved,
+            chunk_first: record.chunk_first,
         };
         let mut select = conn.prepare_cached(LOAD)?;
         let mut rows = select.query([agent])?;
-        let mut expected = chunk_first;
+        let mut expected = record.chunk_first;
         while let Some(row) = rows.next()? {
             let (chunk, bytes) =
                 (row.get::<_, i64>(0)?, row.get_ref(1)?.as_blob().unwrap_or_default());
@@ -67,8 +68,13 @@ impl Ids {
             }
             expected += 1;
         }
-        if ids.arrivals() != arrivals {
+        if ids.arrivals() != record.ids_saved {
             return Err(broken(agent, "some are gone"));
+        }
+        ids.order.extend(in_messages(conn, record)?);
+        let arrivals = record.arrivals;
+        if ids.arrivals() != arrivals {
+            return Err(broken(agent, "some are gone with their messages"));
         }
         let skipped = usize::try_from(arrivals.saturating_sub(window).saturating_sub(begin));
         ids.known_from += skipped.map_or(0, |n| n as u64);
@@ -136,6 +142,27 @@ impl Ids {
         }
         Ok(self.chunk_first)
     }
+}
+
+/// The newest ids, from the messages that brought them.
+fn in_messages(conn: &Connection, agent: &Agent) -> Result<Vec<u128>, Fault> {
+    if agent.arrivals == agent.ids_saved {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for lane in LANES {
+        let all = mail::behind(conn, agent, lane, agent.ids_position, usize::MAX)?;
+        for mail in all.iter().filter(|mail| mail.arrival > agent.ids_saved) {
+            found.push((mail.arrival, mail.id()?));
+        }
+    }
+    found.sort_unstable();
+    let are_all =
+        found.iter().map(|(arrival, _)| *arrival).eq(agent.ids_saved + 1..=agent.arrivals);
+    if !are_all {
+        return Err(broken(agent.id, "some are gone with their messages"));
+    }
+    Ok(found.into_iter().map(|(_, id)| id).collect())
 }
 
 fn sum(agent: i64, chunk: i64, bytes: &[u8]) -> i64 {

@@ -10,8 +10,11 @@ use crate::body::Body;
 use crate::error::{Fault, damaged};
 use crate::sum::Sum;
 
-const PUT: &str = "INSERT OR REPLACE INTO messages VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-const BEHIND: &str = "SELECT position, prev, attempts, bytes, envelope, blob, sum FROM messages \
+// Not `OR REPLACE`: what is to be replaced would be looked for in each insertion.
+const PUT: &str = "INSERT INTO messages VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+const COUNT: &str = "UPDATE messages SET attempts = ?4, sum = ?5 \
+    WHERE agent = ?1 AND lane = ?2 AND position = ?3";
+const BEHIND: &str = "SELECT position, prev, arrival, attempts, bytes, envelope, blob, sum FROM messages \
     WHERE agent = ?1 AND lane = ?2 AND position > ?3 ORDER BY position LIMIT ?4";
 const DROP: &str = "DELETE FROM messages WHERE agent = ?1 AND lane = ?2 AND position <= ?3";
 
@@ -24,6 +27,8 @@ pub(crate) struct Mail {
     pub(crate) position: u64,
     /// The message before it in its lane, which may be gone by now; 0 if there was none.
     prev: u64,
+    /// The how manieth accepted id it brought, 0 if none.
+    pub(crate) arrival: u64,
     pub(crate) attempts: u32,
     /// Length of its payload.
     pub(crate) bytes: u64,
@@ -39,12 +44,18 @@ impl Mail {
         })
     }
 
+    /// The id of the message.
+    pub(crate) fn id(&self) -> Result<u128, Fault> {
+        self.body.id()
+    }
+
     fn sum(&self, agent: i64, lane: i64) -> i64 {
         let numbers = [
             agent,
             lane,
             self.position.cast_signed(),
             self.prev.cast_signed(),
+            self.arrival.cast_signed(),
             self.attempts.into(),
             self.bytes.cast_signed(),
         ];
@@ -57,6 +68,7 @@ impl Mail {
             lane,
             self.position.cast_signed(),
             self.prev.cast_signed(),
+            self.arrival.cast_signed(),
             self.attempts,
             self.bytes.cast_signed(),
             &self.body.inline[..],
@@ -72,11 +84,12 @@ pub(crate) fn push(
     conn: &Connection,
     agent: &mut Agent,
     envelope: &Envelope,
+    arrival: u64,
 ) -> Result<Position, Fault> {
     let body = Body::pack_envelope(conn, envelope)?;
     let (position, bytes) = (agent.tail + 1, envelope.payload.len() as u64);
     let lane = agent.lane_mut(envelope.priority);
-    let mail = Mail { position, prev: lane.last, attempts: 0, bytes, body };
+    let mail = Mail { position, prev: lane.last, arrival, attempts: 0, bytes, body };
     lane.last = position;
     lane.count += 1;
     agent.tail = position;
@@ -104,7 +117,7 @@ pub(crate) fn behind(
     let (mut found, mut last) = (Vec::new(), after.max(queue.gone));
     while let Some(row) = rows.next()? {
         let mail = from_row(row)?;
-        if row.get::<_, i64>(6)? != mail.sum(agent.id, lane_number(lane)) {
+        if row.get::<_, i64>(7)? != mail.sum(agent.id, lane_number(lane)) {
             return broken(mail.position, "its checksum is wrong");
         }
         // The first may name an earlier one than is asked for; the others name each other.
@@ -121,7 +134,8 @@ pub(crate) fn behind(
     Ok(found)
 }
 
-/// Takes everything up to `position` from the front of a lane.
+/// Takes everything up to `position` from the front of a lane. The ids are in memory then, as far as the
+/// messages are the ones to know them.
 pub(crate) fn drop_front(
     conn: &Connection,
     agent: &mut Agent,
@@ -143,6 +157,8 @@ pub(crate) fn drop_front(
         }
         let queue = agent.lane_mut(lane);
         queue.gone = last;
+        agent.must_save_ids |= last > agent.ids_position;
+        let queue = agent.lane_mut(lane);
         queue.count = queue.count.saturating_sub(page.len() as u64);
         agent.is_dirty = true;
         let is_all = page.len() < PAGE;
@@ -164,7 +180,10 @@ pub(crate) fn count_attempt(
     mail: Mail,
 ) -> Result<(), Fault> {
     let mail = Mail { attempts: mail.attempts.saturating_add(1), ..mail };
-    mail.put(conn, agent.id, lane_number(lane))
+    let lane = lane_number(lane);
+    let row = (agent.id, lane, key(mail.position), mail.attempts, mail.sum(agent.id, lane));
+    conn.prepare_cached(COUNT)?.execute(row)?;
+    Ok(())
 }
 
 /// A position as a key; what lies behind every possible one lies behind this one.
@@ -176,11 +195,12 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Mail> {
     Ok(Mail {
         position: row.get::<_, i64>(0)?.cast_unsigned(),
         prev: row.get::<_, i64>(1)?.cast_unsigned(),
-        attempts: row.get(2)?,
-        bytes: row.get::<_, i64>(3)?.cast_unsigned(),
+        arrival: row.get::<_, i64>(2)?.cast_unsigned(),
+        attempts: row.get(3)?,
+        bytes: row.get::<_, i64>(4)?.cast_unsigned(),
         body: Body {
-            inline: Bytes::copy_from_slice(row.get_ref(4)?.as_blob()?),
-            blob: row.get(5)?,
+            inline: Bytes::copy_from_slice(row.get_ref(5)?.as_blob()?),
+            blob: row.get(6)?,
         },
     })
 }

@@ -24,6 +24,7 @@ const FILE_NEW: &str = "store.new";
 /// First bytes of each file of SQLite, and where its header has what is ours.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const HEADER_LEN: usize = 100;
+const VERSIONS_AT: usize = 18;
 const FORMAT_AT: usize = 60;
 const APPLICATION_AT: usize = 68;
 
@@ -148,8 +149,15 @@ fn check_header(path: &Path) -> Result<(), OpenError> {
     if number(APPLICATION_AT) != APPLICATION {
         return not_a_store("another application wrote it");
     }
+    // SQLite would open it, but for reading alone.
+    let versions = &header[VERSIONS_AT..VERSIONS_AT + 2];
+    let is_known = matches!(versions, [1, 1] | [2, 2]);
     match number(FORMAT_AT) {
-        FORMAT => Ok(()),
+        FORMAT if is_known => Ok(()),
+        FORMAT => {
+            let why = "its header has versions that are never written".into();
+            Err(OpenError::Damaged { path: path.into(), why })
+        }
         found if found > FORMAT => {
             Err(OpenError::Newer { path: path.into(), found, known: FORMAT })
         }
@@ -160,6 +168,10 @@ fn check_header(path: &Path) -> Result<(), OpenError> {
 fn connect(path: &Path, options: &Options) -> Result<Result<Engine, OpenError>, Fault> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags)?;
+    if conn.is_readonly(rusqlite::MAIN_DB)? {
+        let source = ErrorKind::PermissionDenied.into();
+        return Ok(Err(OpenError::CannotWrite { path: path.into(), source }));
+    }
     // Else a store that is refused below would be changed when it is closed.
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     conn.set_prepared_statement_cache_capacity(128);

@@ -25,15 +25,18 @@ pub(crate) const TABLES: [&str; 14] = [
      applied_normal INTEGER NOT NULL, tail INTEGER NOT NULL, high_gone INTEGER NOT NULL, \
      high_last INTEGER NOT NULL, high_count INTEGER NOT NULL, normal_gone INTEGER NOT NULL, \
      normal_last INTEGER NOT NULL, normal_count INTEGER NOT NULL, queued_bytes INTEGER NOT NULL, \
-     arrivals INTEGER NOT NULL, chunk_first INTEGER NOT NULL, journal_after INTEGER NOT NULL, \
+     arrivals INTEGER NOT NULL, chunk_first INTEGER NOT NULL, ids_saved INTEGER NOT NULL, \
+     ids_position INTEGER NOT NULL, journal_after INTEGER NOT NULL, \
      journal_last INTEGER NOT NULL, outbox_last INTEGER NOT NULL, outbox_count INTEGER NOT NULL, \
      timers_count INTEGER NOT NULL, once_count INTEGER NOT NULL, has_snapshot INTEGER NOT NULL, \
      sum INTEGER NOT NULL) STRICT",
     // Lane 0 is the user lane, 1 the priority lane.
     "CREATE TABLE messages (agent INTEGER, lane INTEGER, position INTEGER, prev INTEGER NOT NULL, \
-     attempts INTEGER NOT NULL, bytes INTEGER NOT NULL, envelope BLOB NOT NULL, blob BLOB, \
-     sum INTEGER NOT NULL, PRIMARY KEY (agent, lane, position)) STRICT, WITHOUT ROWID",
-    // Ids that were accepted, some in one row, in the order of their arrival.
+     arrival INTEGER NOT NULL, attempts INTEGER NOT NULL, bytes INTEGER NOT NULL, \
+     envelope BLOB NOT NULL, blob BLOB, sum INTEGER NOT NULL, \
+     PRIMARY KEY (agent, lane, position)) STRICT, WITHOUT ROWID",
+    // Ids that were accepted, some in one row, in the order of their arrival. The newest few are found in
+    // the messages that brought them, so that most messages cost one row.
     "CREATE TABLE seen (agent INTEGER, chunk INTEGER, ids BLOB NOT NULL, sum INTEGER NOT NULL, \
      PRIMARY KEY (agent, chunk)) STRICT, WITHOUT ROWID",
     "CREATE TABLE snapshots (agent INTEGER PRIMARY KEY, version INTEGER NOT NULL, \

@@ -43,8 +43,11 @@ impl Sum {
         self
     }
 
-    pub(crate) fn numbers(self, numbers: &[i64]) -> Self {
-        numbers.iter().fold(self, |sum, number| sum.number(*number))
+    pub(crate) fn numbers<const N: usize>(mut self, numbers: &[i64; N]) -> Self {
+        // In one piece, which is quicker than eight bytes at a time.
+        let bytes = numbers.map(i64::to_le_bytes);
+        self.0.update(bytes.as_flattened());
+        self
     }
 
     /// The length goes in as well, so that no byte can move from one field to the next.

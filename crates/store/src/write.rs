@@ -82,7 +82,7 @@ impl Engine {
         let letter = dead::find(&self.conn, &self.heads, number)?;
         let envelope = letter.body.unpack_envelope(&self.conn)?;
         let Parts { conn, heads, agent, .. } = self.agent(&envelope.to)?;
-        mail::push(conn, agent, &envelope)?;
+        mail::push(conn, agent, &envelope, 0)?;
         dead::remove(conn, heads, &letter)?;
         Ok(Written::Done)
     }

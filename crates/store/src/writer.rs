@@ -29,11 +29,13 @@ const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 // Those that were just answered need some 20 us to be back; a flush costs ten times as much.
 const GATHER: Duration = Duration::from_micros(100);
 
+pub(crate) type Operation = Box<dyn FnOnce(Result<&mut Engine, StoreError>) + Send>;
+
 pub(crate) enum Command {
     Write(Write, Sender<Result<Written, StoreError>>),
     Read(Read, Sender<Result<Found, StoreError>>),
     /// An operator's, between two transactions.
-    Operate(Box<dyn FnOnce(Result<&mut Engine, StoreError>) + Send>),
+    Operate(Operation),
     /// The last one.
     Close(Sender<Result<(), StoreError>>),
 }

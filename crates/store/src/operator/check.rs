@@ -124,7 +124,7 @@ impl Check<'_> {
             let why = format!("{bytes} of {} bytes are there", agent.queued_bytes);
             return Err(damaged(format!("the mailbox of {whose}"), why));
         }
-        Ids::load(conn, agent.id, agent.arrivals, agent.chunk_first, u64::MAX)?;
+        Ids::load(conn, &agent, u64::MAX)?;
         let small = small::load(conn, &mut agent)?;
         self.found.records += (small.outbox.len() + small.timers.len() + small.once.len()) as u64;
         self.found.records += u64::from(state::snapshot(conn, &agent)?.is_some());

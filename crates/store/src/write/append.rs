@@ -28,7 +28,9 @@ pub(super) fn append(mut parts: Parts<'_>, envelope: &Envelope) -> Result<Accept
             OnFull::DropOldest if !is_for_nobody => make_room(&mut parts, envelope)?,
             OnFull::DropNewest | OnFull::DropOldest => {
                 dead::bury(parts.conn, parts.heads, 0, envelope, DROPPED)?;
-                remember(&mut parts, id)?;
+                parts.ids()?.remember(id);
+                parts.agent.must_save_ids = true;
+                parts.agent.is_dirty = true;
                 return Ok(Accepted::Dropped);
             }
         }
@@ -39,15 +41,12 @@ pub(super) fn append(mut parts: Parts<'_>, envelope: &Envelope) -> Result<Accept
 
 /// Puts a message behind all others, and remembers its id. Whatever is refused is refused before.
 pub(super) fn accept(parts: &mut Parts<'_>, envelope: &Envelope) -> Result<Position, Fault> {
-    let position = mail::push(parts.conn, parts.agent, envelope)?;
-    remember(parts, envelope.id.to_u128())?;
-    Ok(position)
-}
-
-fn remember(parts: &mut Parts<'_>, id: u128) -> Result<(), Fault> {
+    let (id, ids) = (envelope.id.to_u128(), parts.ids()?);
+    // The id of a timer's message may be known, and keeps its place then.
+    let arrival = if ids.contains(id) { 0 } else { ids.arrivals() + 1 };
+    let position = mail::push(parts.conn, parts.agent, envelope, arrival)?;
     parts.ids()?.remember(id);
-    parts.agent.is_dirty = true;
-    Ok(())
+    Ok(position)
 }
 
 /// The eldest of the lane, or else of the other, become dead letters until there is room.

@@ -105,6 +105,10 @@ fn apply(
 ) -> Result<(), Fault> {
     let reasons: BTreeMap<u64, &str> =
         dead.iter().map(|(position, reason)| (position.0, reason.as_str())).collect();
+    let position = parts.agent.ids_position;
+    if applied.high.0 > position || applied.normal.0 > position {
+        parts.ids()?;
+    }
     let Parts { conn, agent, heads, .. } = parts;
     // In the order of their arrival, whatever the lane.
     let mut letters = BTreeMap::new();

@@ -1,12 +1,14 @@
 //! The store as its users see it, on a real disk.
 #![expect(
     clippy::disallowed_methods,
-    reason = "tests start processes, read their settings and watch the clock"
+    clippy::panic,
+    reason = "tests start processes, read their settings, and fail"
 )]
 
 mod common;
 mod conformance;
 mod damage;
+mod golden;
 mod kill;
 mod opening;
 mod operator;
