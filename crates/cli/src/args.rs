@@ -1,5 +1,7 @@
 //! The arguments. Ranges and conflicts are checked here, so that no command sees nonsense.
 
+mod durable;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +10,10 @@ use clap_complete::Shell;
 
 use crate::period;
 
+pub(crate) use self::durable::{
+    DeadLettersArgs, DeadLettersVerb, RunsArgs, RunsVerb, StateArgs, StoreArgs, StoreVerb, Which,
+};
+
 const EXAMPLES: &str = "\
 Examples:
   ggml-agent demo                                         watch a team survive, in under 30 s
@@ -15,9 +21,13 @@ Examples:
   ggml-agent demo supervisor                              one rule at a time, checked
   ggml-agent demo --output json | jq -c .                 every event as one JSON object
   ggml-agent bench                                        what this machine does, in 20 s
+  ggml-agent runs show report                             how far a run came, and what it waits for
+  ggml-agent deadletters ls                               what could not be delivered
+  ggml-agent store check                                  is everything that is kept whole
   ggml-agent completions bash > ggml-agent.bash           completions for your shell
 
-Exit codes: 0 ok, 1 failure, 2 usage, 6 timeout, 10 conflict, 130 SIGINT, 143 SIGTERM.";
+Exit codes: 0 ok, 1 failure, 2 usage, 4 not found, 6 timeout, 9 partial success, 10 conflict, \
+130 SIGINT, 143 SIGTERM.";
 
 /// Runs teams of agents that survive.
 #[derive(Debug, Parser)]
@@ -75,6 +85,13 @@ pub(crate) enum Command {
     /// oneshot) are measured in the same run, in rounds that alternate. Each figure is the median of
     /// the rounds, beside the median of their ratios.
     Bench(BenchArgs),
+    /// Look at runs, send them signals, cancel them.
+    Runs(RunsArgs),
+    /// Look at messages that could not be delivered; send them again or drop them.
+    #[command(name = "deadletters")]
+    DeadLetters(DeadLettersArgs),
+    /// Check, measure, compact or back up what is kept on disk.
+    Store(StoreArgs),
     /// Print the version.
     Version,
     /// Print a completion script for a shell.

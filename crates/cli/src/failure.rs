@@ -2,14 +2,20 @@
 
 use std::any::Any;
 
-/// Exit codes. A usage error (2) is said by the parser of the arguments.
+/// Exit codes. Most usage errors (2) are said by the parser of the arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Code {
     /// It did not work, or what was claimed does not hold.
     Failure = 1,
+    /// Something that only this command can see is missing from the arguments.
+    Usage = 2,
+    /// What was named is not there.
+    NotFound = 4,
     /// The work was not done in time.
     Timeout = 6,
-    /// Somebody else changed or made the file.
+    /// Some of it was done, and some could not be.
+    Partial = 9,
+    /// Somebody else changed or made the file, has the store open, or has ended the run.
     Conflict = 10,
     /// SIGINT, such as Ctrl-C.
     Interrupted = 130,

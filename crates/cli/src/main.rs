@@ -4,17 +4,20 @@
 //! below. Here are arguments, files, signals, lines of output and exit codes.
 //!
 //! Reading order: `args`, `cmd` (one module per subcommand), `output` (everything that is printed),
-//! `failure` (exit codes), `file` (whole or not at all), `signal`.
+//! `failure` (exit codes), `file` (whole or not at all), `state` (the folder of what is kept), `signal`.
 
 mod args;
 mod cmd;
 
+mod cbor;
 mod failure;
 mod file;
+mod moment;
 mod output;
 mod period;
 mod seeded;
 mod signal;
+mod state;
 
 use std::process::ExitCode;
 

@@ -204,6 +204,28 @@ pub(crate) fn failure(failure: &Failure) -> ExitCode {
     ExitCode::from(failure.code as u8)
 }
 
+/// Asks a person; `None` if nobody is there to answer.
+pub(crate) fn ask(question: &str) -> Option<bool> {
+    let stdin = io::stdin();
+    if !stdin.is_terminal() {
+        return None;
+    }
+    print(io::stderr().lock(), &format!("{question} [y/N] "));
+    let mut answer = String::new();
+    // Whoever cannot be heard did not agree.
+    let is_read = stdin.read_line(&mut answer).is_ok();
+    Some(is_read && matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// A text of somebody else's in one line, without what a terminal would obey.
+pub(crate) fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { plain.extend(c.escape_default()) } else { plain.push(c) }
+    }
+    plain
+}
+
 fn print(mut to: impl Write, text: &str) {
     // There is nowhere else to say that it could not be said.
     drop(to.write_all(text.as_bytes()).and_then(|()| to.flush()));
@@ -223,6 +245,11 @@ mod tests {
             "{\"schema\":\"t/1\",\"event\":\"x\",\"at_ms\":1500,\"who\":\"writer-1\",\"section\":\"s1\",\
              \"n\":3,\"text\":\"a \\\"b\\\"\\n\"}\n"
         );
+    }
+
+    #[test]
+    fn a_text_of_somebody_elses_cannot_steer_the_terminal() {
+        assert_eq!(plain("a\x1b[2Jb\nc \u{e9}\u{9b}"), "a\\u{1b}[2Jb\\nc \u{e9}\\u{9b}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod bench;
 mod files;
 mod kept;
 mod signals;
+mod state;
 mod transcripts;
 
 use std::process::{Command, Output, Stdio};

@@ -144,7 +144,8 @@ pub(crate) async fn deliver(
     }
 }
 
-fn accepted(
+/// The id of `envelope`, or what the store has against it.
+pub(crate) fn accepted(
     answer: Result<Accepted, StoreError>,
     envelope: Envelope,
 ) -> Result<MessageId, DurableSendError> {

@@ -22,7 +22,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use self::address::DurableAddr;
-pub(crate) use self::address::deliver;
+pub(crate) use self::address::{accepted, deliver};
 pub use self::agent::{Durable, DurableOptions, Nudge};
 pub use self::codec::CodecError;
 pub use self::context::{DurableContext, IdempotencyKey};

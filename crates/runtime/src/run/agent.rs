@@ -76,6 +76,10 @@ impl<F: Flow> Agent for RunAgent<F> {
         if let Some(first) = first {
             ctx.protect(road.write(vec![first])).await?;
         }
+        // A run that was cancelled while nobody ran it begins no step; one that is over stays as it is.
+        if !road.record().status.is_over() {
+            ctx.protect(road.take_mail()).await?;
+        }
         if road.record().status.is_over() {
             ctx.stop();
         }

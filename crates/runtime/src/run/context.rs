@@ -18,7 +18,8 @@ use serde::de::DeserializeOwned;
 use super::Flow;
 use super::agent::RunAgent;
 use super::journal::{Entry, RunRecord, RunStatus};
-use super::shelf::{self, PAGE_LEN, Told};
+use super::mail::{self, RunMail};
+use super::shelf::PAGE_LEN;
 use crate::context::Context;
 use crate::durable::hub::Link;
 use crate::durable::{CodecError, IdempotencyKey, codec};
@@ -342,7 +343,7 @@ impl Road {
     }
 
     /// Takes what is in the mailbox into the journal; true if there was something.
-    async fn take_mail(&mut self) -> Result<bool, StoreError> {
+    pub(super) async fn take_mail(&mut self) -> Result<bool, StoreError> {
         self.settle().await?;
         self.link.take_news().for_each(drop);
         let (mut entries, mut dead) = (Vec::new(), Vec::new());
@@ -352,11 +353,11 @@ impl Road {
             let after = applied.of(lane);
             for message in self.store.messages(self.agent.clone(), lane, after, PAGE_LEN).await? {
                 *applied.of_mut(lane) = message.position;
-                match shelf::told(&message.envelope.payload) {
-                    Ok(Told::Signal { name, payload }) => {
+                match mail::read(&message.envelope.payload) {
+                    Ok(RunMail::Signal { name, payload }) => {
                         entries.push(Entry::Signal { name, payload, at_ms });
                     }
-                    Ok(Told::Cancel) => entries.push(Entry::Cancelled { at_ms }),
+                    Ok(RunMail::Cancel) => entries.push(Entry::Cancelled { at_ms }),
                     Err(error) => dead.push((message.position, format!("not understood: {error}"))),
                 }
             }

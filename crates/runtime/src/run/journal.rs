@@ -152,6 +152,14 @@ pub enum JournalError {
     /// It does not begin as a run does: something else has this name.
     #[error("the journal does not begin as that of a run")]
     NoRun,
+    /// The store has found it damaged, and has set it aside.
+    #[error("{what} is damaged and was set aside: {why}")]
+    SetAside {
+        /// What the store has set aside.
+        what: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// An entry is damaged.
     #[error("entry {number} of the run is damaged")]
     Entry {

@@ -1,11 +1,12 @@
 //! Work in steps that goes on where it stopped.
 //!
 //! Reading order: [`Flow`], `context` (steps, waits, signals), `journal` (what is on disk, and what it says),
-//! `agent` (who lets a flow run), `shelf` (the runs of a store).
+//! `agent` (who lets a flow run), `shelf` (the runs of a store), `mail` (what is sent to them).
 
 mod agent;
 mod context;
 mod journal;
+mod mail;
 mod shelf;
 
 use std::future::Future;
@@ -17,6 +18,7 @@ use serde::de::DeserializeOwned;
 pub use self::agent::{RunAgent, RunMsg};
 pub use self::context::{RunContext, RunError};
 pub use self::journal::{JournalError, RunRecord, RunStatus, SignalRecord, StepRecord};
+pub use self::mail::{RunMail, Untaken};
 pub use self::shelf::{RunSummary, Runs};
 
 /// Work in steps, each of which is done once: its result is on disk before the next step begins.

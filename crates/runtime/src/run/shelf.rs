@@ -1,15 +1,9 @@
-//! The runs of a store: to list, to read, to send signals to.
+//! The runs of a store: to list, to read, to remove.
 
 use ggml_agent_core::AgentId;
 use ggml_agent_core::store::{StoreError, StoreRef, Write};
-use serde::{Deserialize, Serialize};
 
 use super::journal::{JournalError, RunRecord, RunStatus};
-use crate::durable::{CodecError, DurableSendError, codec};
-use crate::system::SystemRef;
-use bytes::Bytes;
-use ggml_agent_core::envelope::MessageType;
-use ggml_agent_core::id::MessageId;
 
 /// What the name of a run's agent begins with.
 pub(super) const PREFIX: &str = "run/";
@@ -20,7 +14,7 @@ pub(super) const PAGE_LEN: usize = 256;
 /// The runs of a store, whether anybody lets them run or not.
 #[derive(Debug, Clone)]
 pub struct Runs {
-    store: StoreRef,
+    pub(super) store: StoreRef,
 }
 
 /// A run in a list.
@@ -38,13 +32,6 @@ impl RunSummary {
     pub fn status(&self) -> Option<&RunStatus> {
         self.record.as_ref().ok().map(|record| &record.status)
     }
-}
-
-/// What is sent to a run.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) enum Told {
-    Signal { name: String, payload: Bytes },
-    Cancel,
 }
 
 impl Runs {
@@ -68,8 +55,15 @@ impl Runs {
             for agent in page {
                 let Some(name) = agent.agent.as_str().strip_prefix(PREFIX) else { continue };
                 let name = name.to_owned();
-                if let Some(record) = read(&self.store, &agent.agent).await? {
-                    runs.push(RunSummary { name, record });
+                match read(&self.store, &agent.agent).await {
+                    Ok(None) => {}
+                    Ok(Some(record)) => runs.push(RunSummary { name, record }),
+                    // One that is damaged does not hide the others.
+                    Err(StoreError::Quarantined { what, why }) => {
+                        let record = Err(JournalError::SetAside { what, why });
+                        runs.push(RunSummary { name, record });
+                    }
+                    Err(error) => return Err(error),
                 }
             }
         }
@@ -106,36 +100,6 @@ impl Runs {
     }
 }
 
-impl SystemRef {
-    /// Sends a signal to a run, for which its flow waits now or later. `Ok` means that it is on disk.
-    ///
-    /// # Errors
-    /// [`DurableSendError`].
-    pub async fn signal<T: Serialize + ?Sized>(
-        &self,
-        run: &str,
-        name: &str,
-        payload: &T,
-    ) -> Result<MessageId, DurableSendError> {
-        let payload = codec::encode(payload)?;
-        self.tell_run(run, &Told::Signal { name: name.to_owned(), payload }).await
-    }
-
-    /// Cancels a run: the step in hand is dropped at its next await point, and nothing follows. `Ok` means
-    /// that the wish is on disk.
-    ///
-    /// # Errors
-    /// [`DurableSendError`].
-    pub async fn cancel_run(&self, run: &str) -> Result<MessageId, DurableSendError> {
-        self.tell_run(run, &Told::Cancel).await
-    }
-
-    async fn tell_run(&self, run: &str, told: &Told) -> Result<MessageId, DurableSendError> {
-        let payload = codec::encode(told)?;
-        self.deliver(self.envelope(agent_of(run)?, MessageType::User, payload)).await
-    }
-}
-
 /// The agent that lets the run of this name run.
 pub(super) fn agent_of(name: &str) -> Result<AgentId, ggml_agent_core::ParseAgentIdError> {
     format!("{PREFIX}{name}").parse()
@@ -167,9 +131,4 @@ pub(super) async fn read(
             return Ok(record.map(Ok));
         }
     }
-}
-
-/// What a message to a run says.
-pub(super) fn told(payload: &[u8]) -> Result<Told, CodecError> {
-    codec::decode(payload)
 }

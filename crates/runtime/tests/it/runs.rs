@@ -10,8 +10,8 @@ use ggml_agent::core::store::{
     Answer, Found, Level, MemoryStore, Read, Store, StoreRef, Write, Written,
 };
 use ggml_agent::{
-    ChildSpec, Flow, IdempotencyKey, Options, Report, RunContext, RunStatus, Runs, Supervisor,
-    System, TokioClock,
+    ChildSpec, DurableSendError, Flow, IdempotencyKey, Options, Report, RunContext, RunMail,
+    RunStatus, Runs, Supervisor, System, TokioClock,
 };
 use tokio::sync::Notify;
 
@@ -251,4 +251,100 @@ async fn q12_a_step_that_fails_is_tried_again_and_a_cancelled_run_ends_in_the_mi
         (runs.remove("stubborn").await, runs.remove("stubborn").await),
         (Ok(true), Ok(false))
     );
+}
+
+/// Notes what it does, and asks a person before the second step, and after it.
+struct Careful {
+    log: Arc<Mutex<Vec<String>>>,
+    /// Its second step takes for ever.
+    is_slow: bool,
+}
+
+impl Flow for Careful {
+    type Input = ();
+    type Output = String;
+
+    async fn run(&self, (): (), ctx: &mut RunContext<'_, Self>) -> Result<String, Report> {
+        let note = |name: &str| self.log.lock().unwrap().push(name.to_owned());
+        ctx.step("first", async |_| {
+            note("first");
+            Ok::<_, Report>(())
+        })
+        .await?;
+        ctx.wait_for::<()>("go").await?;
+        ctx.step("second", async |_| {
+            note("second");
+            // Else it does not wait, so that nothing interrupts it.
+            if self.is_slow { pending().await } else { Ok::<_, Report>(()) }
+        })
+        .await?;
+        Ok(ctx.wait_for("approval").await?)
+    }
+}
+
+/// Lets the run go on until it waits or is over, or is in its slow step; then its process ends.
+async fn go_on(store: &StoreRef, log: &Arc<Mutex<Vec<String>>>, is_slow: bool) -> RunStatus {
+    let system = System::with(Options { store: Some(store.clone()), ..Options::default() });
+    let flow = {
+        let log = log.clone();
+        move || Careful { log: log.clone(), is_slow }
+    };
+    let spec = ChildSpec::run("careful", flow, ());
+    let tree = system.supervise(Supervisor::new("tree").child(spec)).await.unwrap();
+    let runs = Runs::of(store);
+    let status = loop {
+        let status = runs.show("careful").await.unwrap().unwrap().status;
+        let is_read = runs.untaken("careful").await.unwrap().is_empty();
+        let is_in_hand = is_slow && log.lock().unwrap().iter().any(|line| line == "second");
+        let rests = status.is_over() || matches!(status, RunStatus::Waiting { .. });
+        if is_in_hand || is_read && rests {
+            break status;
+        }
+        tokio::task::yield_now().await;
+    };
+    tree.stop().await;
+    status
+}
+
+#[tokio::test(start_paused = true)]
+async fn q12_what_is_sent_to_a_run_that_nobody_runs_is_taken_when_it_goes_on() {
+    let (store, log) = (StoreRef::new(MemoryStore::new()), Arc::default());
+    let runs = Runs::of(&store);
+    assert_eq!(go_on(&store, &log, false).await, RunStatus::Waiting { signal: "go".into() });
+    runs.signal("careful", "approval", "granted").await.unwrap();
+    runs.signal("careful", "go", &()).await.unwrap();
+    let untaken = runs.untaken("careful").await.unwrap();
+    let RunMail::Signal { name, .. } = untaken[1].mail.as_ref().unwrap() else { panic!() };
+    assert_eq!((untaken.len(), name.as_str()), (2, "go"));
+    assert_eq!(go_on(&store, &log, false).await, RunStatus::Completed);
+    let record = runs.show("careful").await.unwrap().unwrap();
+    assert_eq!(record.output::<String>().unwrap(), Some("granted".to_owned()));
+    // Too late: what is completed stays it.
+    runs.cancel("careful").await.unwrap();
+    let system = System::with(Options { store: Some(store.clone()), ..Options::default() });
+    let again = ChildSpec::run("careful", move || Careful { log: log.clone(), is_slow: false }, ());
+    system.start(again).await.unwrap().untyped().ended().await;
+    assert_eq!(runs.show("careful").await.unwrap().unwrap(), record);
+}
+
+#[tokio::test(start_paused = true)]
+async fn q12_a_run_that_was_cancelled_while_nobody_ran_it_begins_no_step() {
+    let (store, log) = (StoreRef::new(MemoryStore::new()), Arc::default());
+    let runs = Runs::of(&store);
+    assert_eq!(go_on(&store, &log, false).await, RunStatus::Waiting { signal: "go".into() });
+    runs.signal("careful", "go", &()).await.unwrap();
+    assert_eq!(go_on(&store, &log, true).await, RunStatus::Running);
+    runs.cancel("careful").await.unwrap();
+    assert_eq!(go_on(&store, &log, false).await, RunStatus::Cancelled);
+    assert_eq!(*log.lock().unwrap(), ["first", "second"]);
+    let record = runs.show("careful").await.unwrap().unwrap();
+    assert_eq!(record.n_repeated(), 0);
+}
+
+#[tokio::test]
+async fn a_run_that_is_not_there_cannot_be_sent_to() {
+    let runs = Runs::of(&StoreRef::new(MemoryStore::new()));
+    assert!(matches!(runs.cancel("nobody").await, Err(DurableSendError::Refused { .. })));
+    assert!(matches!(runs.signal("a\nb", "x", &()).await, Err(DurableSendError::Id(_))));
+    assert_eq!(runs.untaken("nobody").await, Ok(vec![]));
 }
