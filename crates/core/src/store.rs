@@ -25,7 +25,7 @@ pub use self::error::StoreError;
 pub use self::memory::MemoryStore;
 pub use self::record::{
     Accepted, AgentSummary, Bounds, Commit, DeadRecord, Entry, Epoch, OnFull, Once, Open, Opened,
-    Position, Revision, Snapshot, Stored, Timer, Watermarks,
+    Position, Revision, Snapshot, Stored, Taken, Timer, Watermarks,
 };
 pub use self::tables::{DROPPED, EVICTED, Tables};
 pub use self::words::{Found, Read, Write, Written};
@@ -118,6 +118,17 @@ impl StoreRef {
         envelope: Envelope,
     ) -> impl Future<Output = Result<Accepted, StoreError>> + Send + use<> {
         expect_answer(self.write(Write::Append(envelope)), Written::into_accepted)
+    }
+
+    /// Puts envelopes into the mailboxes of their receivers, in order, until one is refused.
+    ///
+    /// # Errors
+    /// That of the engine; that an envelope is refused is part of the answer.
+    pub fn append_all(
+        &self,
+        envelopes: Vec<Envelope>,
+    ) -> impl Future<Output = Result<Taken, StoreError>> + Send + use<> {
+        expect_answer(self.write(Write::AppendAll(envelopes)), Written::into_taken)
     }
 
     /// State, acknowledgement, outbox, timers and results of one agent, in one step.

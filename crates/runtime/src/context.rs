@@ -367,6 +367,12 @@ impl<A: Agent> Context<A> {
         .await
     }
 
+    /// Returns when a stop or shutdown is requested. Who requests one gives the agent a turn, and every turn
+    /// polls its handler: there is nothing to register.
+    pub(crate) async fn stopping(&self) {
+        poll_fn(|_| if self.is_stopping() { Poll::Ready(()) } else { Poll::Pending }).await;
+    }
+
     /// The message that waits, if one does, within `on_stop`.
     pub(crate) async fn leftover(&self) -> Option<A::Msg> {
         let mut next = std::pin::pin!(self.inbox(false));

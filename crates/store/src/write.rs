@@ -6,8 +6,8 @@
 mod append;
 mod commit;
 
-use ggml_agent_core::store::{Epoch, Open, Opened, Position, Revision, Write, Written};
-use ggml_agent_core::{AgentId, Priority};
+use ggml_agent_core::store::{Epoch, Open, Opened, Position, Revision, Taken, Write, Written};
+use ggml_agent_core::{AgentId, Envelope, Priority};
 
 use crate::agent::Agent;
 use crate::engine::{Engine, Parts};
@@ -23,6 +23,7 @@ impl Engine {
             Write::Append(envelope) => {
                 append::append(self.agent(&envelope.to)?, envelope).map(Written::Accepted)
             }
+            Write::AppendAll(envelopes) => self.append_all(envelopes).map(Written::Taken),
             Write::Commit(commit) => {
                 commit::commit(self.agent(&commit.agent)?, commit).map(Written::Committed)
             }
@@ -35,6 +36,19 @@ impl Engine {
             }
             Write::Remove { agent } => self.remove(agent),
         }
+    }
+
+    fn append_all(&mut self, envelopes: &[Envelope]) -> Result<Taken, Fault> {
+        for (n, envelope) in envelopes.iter().enumerate() {
+            let appended =
+                self.agent(&envelope.to).and_then(|parts| append::append(parts, envelope));
+            match appended {
+                Ok(_) => {}
+                Err(Fault::Refused(error)) => return Ok(Taken { n, refused: Some(error) }),
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(Taken { n: envelopes.len(), refused: None })
     }
 
     fn open(&mut self, open: &Open) -> Result<Opened, Fault> {

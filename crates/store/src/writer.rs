@@ -265,6 +265,7 @@ fn subject(command: Option<&Command>) -> Option<AgentId> {
         Command::Write(write, _) => match write {
             Write::Open(open) => Some(open.agent.clone()),
             Write::Append(envelope) => Some(envelope.to.clone()),
+            Write::AppendAll(envelopes) => envelopes.first().map(|first| first.to.clone()),
             Write::Commit(commit) => Some(commit.agent.clone()),
             Write::Close { agent, .. } | Write::Remove { agent } => Some(agent.clone()),
             Write::Resend { .. } | Write::Discard { .. } => None,
@@ -286,6 +287,9 @@ pub(crate) fn size_of_command(command: &Command) -> usize {
     let Command::Write(write, _) = command else { return BARE };
     let contents = match write {
         Write::Append(envelope) => envelope.payload.len(),
+        Write::AppendAll(envelopes) => {
+            envelopes.iter().map(|envelope| BARE + envelope.payload.len()).sum()
+        }
         Write::Commit(commit) => {
             let envelopes =
                 commit.outbox.iter().chain(commit.set.iter().map(|timer| &timer.envelope));

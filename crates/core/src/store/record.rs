@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::StoreError;
 use crate::envelope::{Envelope, Priority};
 use crate::id::{AgentId, MessageId};
 use crate::limits;
@@ -93,6 +94,15 @@ pub enum Accepted {
     Duplicate,
     /// The mailbox was full: it is a dead letter, by policy.
     Dropped,
+}
+
+/// What became of envelopes that were appended together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// How many were accepted, from the front.
+    pub n: usize,
+    /// Why the next one was not; `None` if all were.
+    pub refused: Option<StoreError>,
 }
 
 /// A message in a mailbox.

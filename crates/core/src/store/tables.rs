@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 
 use self::agent::{Agent, Arrival};
 use super::StoreError;
-use super::record::{Accepted, AgentSummary, Commit, DeadRecord, Epoch, Open, Opened, Revision};
+use super::record::{
+    Accepted, AgentSummary, Commit, DeadRecord, Epoch, Open, Opened, Revision, Taken,
+};
 use super::words::{Found, Read, Write, Written};
 use crate::envelope::Envelope;
 use crate::id::AgentId;
@@ -65,6 +67,7 @@ impl Tables {
         match write {
             Write::Open(open) => Ok(Written::Opened(Box::new(self.open(open)))),
             Write::Append(envelope) => self.append(envelope).map(Written::Accepted),
+            Write::AppendAll(envelopes) => Ok(Written::Taken(self.append_all(envelopes))),
             Write::Commit(commit) => self.commit(*commit).map(Written::Committed),
             Write::Close { agent, epoch } => self.close(&agent, epoch),
             Write::Resend { number } => self.resend(number),
@@ -144,6 +147,17 @@ impl Tables {
                 Err(StoreError::Full { agent: to, messages, bytes })
             }
         }
+    }
+
+    fn append_all(&mut self, envelopes: Vec<Envelope>) -> Taken {
+        let mut n = 0;
+        for envelope in envelopes {
+            if let Err(error) = self.append(envelope) {
+                return Taken { n, refused: Some(error) };
+            }
+            n += 1;
+        }
+        Taken { n, refused: None }
     }
 
     fn bury(&mut self, attempts: u32, envelope: Envelope, reason: String) {

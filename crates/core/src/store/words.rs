@@ -2,7 +2,7 @@
 
 use super::record::{
     Accepted, AgentSummary, Commit, DeadRecord, Entry, Epoch, Open, Opened, Position, Revision,
-    Stored,
+    Stored, Taken,
 };
 use crate::envelope::{Envelope, Priority};
 use crate::id::AgentId;
@@ -14,6 +14,9 @@ pub enum Write {
     Open(Open),
     /// Puts an envelope into the mailbox of its receiver; answers [`Written::Accepted`].
     Append(Envelope),
+    /// Puts envelopes into the mailboxes of their receivers, in order, until one is refused: what was taken
+    /// before it stays, and nothing behind it is looked at. Answers [`Written::Taken`].
+    AppendAll(Vec<Envelope>),
     /// What one agent did; answers [`Written::Committed`]. Boxed, since it is much larger than the others.
     Commit(Box<Commit>),
     /// An incarnation ended in order, with nothing in hand; answers [`Written::Done`].
@@ -48,6 +51,8 @@ pub enum Written {
     Opened(Box<Opened>),
     /// What became of an envelope.
     Accepted(Accepted),
+    /// What became of many.
+    Taken(Taken),
     /// The revision after a commit.
     Committed(Revision),
     /// It is done.
@@ -113,6 +118,10 @@ impl Written {
 
     pub(super) fn into_accepted(self) -> Option<Accepted> {
         if let Self::Accepted(accepted) = self { Some(accepted) } else { None }
+    }
+
+    pub(super) fn into_taken(self) -> Option<Taken> {
+        if let Self::Taken(taken) = self { Some(taken) } else { None }
     }
 
     pub(super) fn into_revision(self) -> Option<Revision> {

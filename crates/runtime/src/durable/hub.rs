@@ -1,6 +1,6 @@
 //! What the durable agents of a system share: the store, and who waits for what.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use ggml_agent_core::AgentId;
 use ggml_agent_core::envelope::{Envelope, Priority};
 use ggml_agent_core::id::MessageId;
-use ggml_agent_core::store::{Accepted, Position, StoreError, StoreRef, Write};
+use ggml_agent_core::store::{Accepted, Position, StoreError, StoreRef, Taken, Write};
 use tokio::sync::{Notify, oneshot};
 
 use super::agent::Nudge;
@@ -110,6 +110,28 @@ impl Hub {
         let accepted = answer.await;
         news.is_some = matches!(accepted, Ok(Accepted::At(_)));
         accepted
+    }
+
+    /// Appends envelopes to one receiver, in order, until one is refused, and tells its agent.
+    ///
+    /// # Cancel safety
+    /// As [`append`](Self::append).
+    pub(super) async fn append_all(
+        &self,
+        system: &SystemRef,
+        envelopes: Vec<Envelope>,
+    ) -> Result<Taken, StoreError> {
+        let to = envelopes.first().map(|first| first.to.clone());
+        let lanes: BTreeSet<_> = envelopes.iter().map(|envelope| envelope.priority).collect();
+        let answer = self.store.append_all(envelopes);
+        let Some(to) = to else { return answer.await };
+        let Some(link) = self.known_link(&to) else { return answer.await };
+        let news = |lane| News { system, link: &link, to: &to, lane, is_some: true };
+        let mut news: Vec<_> = lanes.into_iter().map(news).collect();
+        let taken = answer.await;
+        let is_some = matches!(taken, Ok(Taken { n: 1.., .. }));
+        news.iter_mut().for_each(|news| news.is_some = is_some);
+        taken
     }
 
     /// Sends a dead letter again, and tells its agent.

@@ -100,6 +100,7 @@ impl<F: Flow> Agent for RunAgent<F> {
                 ctx.stop();
                 Ok(())
             }
+            Err(_) if ctx.is_stopping() => Ok(()),
             Ok(output) => {
                 let end =
                     Entry::Completed { output: codec::encode(&output)?, at_ms: road.now_ms() };

@@ -61,6 +61,9 @@ pub enum RunError {
     /// Somebody cancelled the run.
     #[error("the run was cancelled")]
     Cancelled,
+    /// The run's agent is asked to end: what it waits for will be waited for by the next one.
+    #[error("the run is asked to rest")]
+    Resting,
     /// What happened could not be kept.
     #[error("the store failed")]
     Store(#[source] StoreError),
@@ -155,6 +158,9 @@ impl<'a, F: Flow> RunContext<'a, F> {
         if self.road.is_cancelled() {
             return Err(RunError::Cancelled);
         }
+        if self.ctx.is_stopping() {
+            return Err(RunError::Resting);
+        }
         Ok(())
     }
 
@@ -178,8 +184,8 @@ impl<'a, F: Flow> RunContext<'a, F> {
         };
         while road.now_ms() < until_ms && !road.is_cancelled() {
             let rest = Duration::from_millis(until_ms - road.now_ms()).min(LOOK_AT_CLOCK);
-            let rested = time::within(rest, ctx.protect(road.news())).await;
-            rested.transpose().map_err(RunError::Store)?;
+            let rested = time::within(rest, heed(ctx, road)).await;
+            rested.transpose()?;
         }
         self.check()
     }
@@ -201,8 +207,17 @@ impl<'a, F: Flow> RunContext<'a, F> {
             if !road.waits_for(name) {
                 ctx.protect(road.write(vec![waits])).await.map_err(RunError::Store)?;
             }
-            ctx.protect(road.news()).await.map_err(RunError::Store)?;
+            heed(ctx, road).await?;
         }
+    }
+}
+
+/// Waits for mail, or until the agent is asked to end.
+async fn heed<F: Flow>(ctx: &Context<RunAgent<F>>, road: &mut Road) -> Result<(), RunError> {
+    tokio::select! {
+        biased;
+        () = ctx.stopping() => Err(RunError::Resting),
+        news = ctx.protect(road.news()) => news.map_err(RunError::Store),
     }
 }
 

@@ -348,3 +348,41 @@ async fn a_run_that_is_not_there_cannot_be_sent_to() {
     assert!(matches!(runs.signal("a\nb", "x", &()).await, Err(DurableSendError::Id(_))));
     assert_eq!(runs.untaken("nobody").await, Ok(vec![]));
 }
+
+/// Waits for a signal that nobody sends.
+struct Patient;
+
+impl Flow for Patient {
+    type Input = ();
+    type Output = ();
+
+    async fn run(&self, (): (), ctx: &mut RunContext<'_, Self>) -> Result<(), Report> {
+        ctx.sleep("a moment", Duration::from_secs(1)).await?;
+        Ok(ctx.wait_for("never").await?)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_waits_ends_at_once_when_it_is_asked_to() {
+    let store = StoreRef::new(MemoryStore::new());
+    let begin = || System::with(Options { store: Some(store.clone()), ..Options::default() });
+    for wanted in [Duration::ZERO, Duration::from_secs(2)] {
+        let system = begin();
+        let tree = Supervisor::new("tree").child(ChildSpec::run("patient", || Patient, ()));
+        let tree = system.supervise(tree).await.unwrap();
+        tokio::time::advance(wanted).await;
+        let runs = Runs::of(&store);
+        let is_waiting = async || {
+            let status = runs.show("patient").await.unwrap().unwrap().status;
+            matches!(status, RunStatus::Sleeping { .. } | RunStatus::Waiting { .. })
+        };
+        while !is_waiting().await {
+            tokio::task::yield_now().await;
+        }
+        let before = tokio::time::Instant::now();
+        tree.stop().await;
+        assert_eq!(before.elapsed(), Duration::ZERO, "it was killed after its grace");
+        let record = runs.show("patient").await.unwrap().unwrap();
+        assert!(!record.status.is_over() && record.status.as_str() != "failed", "{record:?}");
+    }
+}

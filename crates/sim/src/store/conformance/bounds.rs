@@ -2,7 +2,7 @@
 
 use ggml_agent_core::Envelope;
 use ggml_agent_core::store::{
-    Accepted, Bounds, Commit, DROPPED, EVICTED, OnFull, Position, Revision, StoreError,
+    Accepted, Bounds, Commit, DROPPED, EVICTED, OnFull, Position, Revision, StoreError, Taken,
 };
 
 use super::ground::{Ground, commit_of, id, letter, saying, timer, up_to, urgent};
@@ -16,6 +16,7 @@ super::cases![
     the_oldest_of_the_same_lane_goes_first,
     as_many_go_as_the_new_one_needs,
     what_can_never_fit_is_dropped_itself,
+    many_are_taken_until_one_is_refused,
     what_was_evicted_while_it_was_in_hand_is_not_applied_too,
     a_duplicate_drops_nobody,
     bounds_are_those_of_the_newest_incarnation,
@@ -129,6 +130,25 @@ fn what_can_never_fit_is_dropped_itself(ground: &mut Ground<'_>) {
         assert_eq!(ground.waiting(), [1]);
         assert_eq!(ground.dead_in_short(), [(1, 2, DROPPED.into()), (2, 3, DROPPED.into())]);
     });
+}
+
+fn many_are_taken_until_one_is_refused(ground: &mut Ground<'_>) {
+    ground.open_with("a", bounds(2, 100, OnFull::Refuse));
+    ground.open("b");
+    ground.send([letter(1)]);
+    let to_b = Envelope { to: id("b"), ..letter(4) };
+    let all = vec![letter(1), letter(2), letter(3), to_b.clone()];
+    let full = StoreError::Full { agent: id("a"), messages: 2, bytes: 10 };
+    assert_eq!(ground.append_all(all.clone()), Taken { n: 2, refused: Some(full) });
+    ground.holds(|ground| assert_eq!(ground.waiting(), [1, 2]));
+    // What lies behind the refused one is for a later attempt, whomever it is for.
+    assert_eq!(ground.agents(None, 9)[1].queued, 0);
+    assert_eq!(ground.append_all(vec![to_b]), Taken { n: 1, refused: None });
+    assert_eq!(ground.append_all(Vec::new()), Taken { n: 0, refused: None });
+    let stranger = Envelope { to: id("c"), ..letter(5) };
+    let unknown = StoreError::UnknownMailbox { agent: id("c") };
+    assert_eq!(ground.append_all(vec![stranger]), Taken { n: 0, refused: Some(unknown) });
+    ground.holds(|ground| assert_eq!(ground.agents(None, 9)[1].queued, 1));
 }
 
 fn what_was_evicted_while_it_was_in_hand_is_not_applied_too(ground: &mut Ground<'_>) {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use ggml_agent_core::store::{
     Accepted, AgentSummary, Bounds, Commit, DeadRecord, Entry, Epoch, Level, Open, Opened,
-    Position, Revision, StoreError, StoreRef, Stored, Timer, Watermarks, Write, Written,
+    Position, Revision, StoreError, StoreRef, Stored, Taken, Timer, Watermarks, Write, Written,
 };
 use ggml_agent_core::{AgentId, Envelope, MessageId, MessageType, Priority};
 
@@ -145,6 +145,11 @@ impl<'w> Ground<'w> {
     pub(super) fn append(&mut self, envelope: Envelope) -> Result<Accepted, StoreError> {
         let answer = self.store().append(envelope);
         self.run(answer)
+    }
+
+    pub(super) fn append_all(&mut self, envelopes: Vec<Envelope>) -> Taken {
+        let answer = self.store().append_all(envelopes);
+        self.run(answer).expect("a refusal is part of the answer")
     }
 
     /// Appends what there is room for.

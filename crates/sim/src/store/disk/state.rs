@@ -295,6 +295,7 @@ fn digest_of(outcome: &Outcome) -> u64 {
         },
         Ok(Written::Committed(revision)) => 20 + (revision.0 << 8),
         Ok(Written::Done) => 21,
+        Ok(Written::Taken(taken)) => 23 + ((taken.n as u64) << 8),
         Err(_) => 22,
     }
 }

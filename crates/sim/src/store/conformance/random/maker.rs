@@ -31,7 +31,11 @@ impl Maker {
     pub(super) fn write(&mut self, rng: &mut Rng, tables: &Tables) -> Write {
         let agent = rng.pick(&agents());
         match rng.below(100) {
-            0..=44 => Write::Append(self.repeated(rng, agent)),
+            0..=36 => Write::Append(self.repeated(rng, agent)),
+            37..=44 => {
+                let n = rng.below(5);
+                Write::AppendAll((0..n).map(|_| self.repeated(rng, agent.clone())).collect())
+            }
             45..=54 => open(rng, agent),
             55..=88 => match look(tables, &agent) {
                 Some(now) => Write::Commit(Box::new(self.commit(rng, tables, agent, now))),
