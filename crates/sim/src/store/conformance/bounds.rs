@@ -136,7 +136,12 @@ fn many_are_taken_until_one_is_refused(ground: &mut Ground<'_>) {
     ground.open_with("a", bounds(2, 100, OnFull::Refuse));
     ground.open("b");
     ground.send([letter(1)]);
-    let to_b = Envelope { to: id("b"), ..letter(4) };
+    let to = |name, number| {
+        let mut envelope = letter(number);
+        envelope.to = id(name);
+        envelope
+    };
+    let to_b = to("b", 4);
     let all = vec![letter(1), letter(2), letter(3), to_b.clone()];
     let full = StoreError::Full { agent: id("a"), messages: 2, bytes: 10 };
     assert_eq!(ground.append_all(all.clone()), Taken { n: 2, refused: Some(full) });
@@ -145,7 +150,7 @@ fn many_are_taken_until_one_is_refused(ground: &mut Ground<'_>) {
     assert_eq!(ground.agents(None, 9)[1].queued, 0);
     assert_eq!(ground.append_all(vec![to_b]), Taken { n: 1, refused: None });
     assert_eq!(ground.append_all(Vec::new()), Taken { n: 0, refused: None });
-    let stranger = Envelope { to: id("c"), ..letter(5) };
+    let stranger = to("c", 5);
     let unknown = StoreError::UnknownMailbox { agent: id("c") };
     assert_eq!(ground.append_all(vec![stranger]), Taken { n: 0, refused: Some(unknown) });
     ground.holds(|ground| assert_eq!(ground.agents(None, 9)[1].queued, 1));
