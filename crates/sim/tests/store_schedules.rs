@@ -39,7 +39,7 @@ where
 }
 
 #[test]
-fn nothing_is_lost_under_power_cuts() {
+fn q01_q02_q07_nothing_is_lost_under_power_cuts() {
     for counts in
         [must_hold::<Minimal>(Weather::Calm, 10_000), must_hold::<Ruled>(Weather::Calm, 15_000)]
     {
@@ -176,7 +176,7 @@ fn a_store_that_answers_before_the_sync_is_caught() {
 }
 
 #[test]
-fn a_message_that_is_evicted_while_it_is_in_hand_is_dead_and_not_applied() {
+fn q05_a_message_that_is_evicted_while_it_is_in_hand_is_dead_and_not_applied() {
     let scenario = Scenario::honest(());
     if let Err(failed) = explore::<Ruled>(0..200, Weather::Evicting, &scenario) {
         panic!("{failed}");

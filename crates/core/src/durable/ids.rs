@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_follows_from_agent_cause_and_index_alone() {
+    fn q07_an_id_follows_from_agent_cause_and_index_alone() {
         let cause = MessageId::from_u128(7 << 80 | 9);
         let [a, b]: [AgentId; 2] = ["a", "b"].map(|id| id.parse().expect("an id"));
         assert_eq!(sent_id(&a, cause, 0), sent_id(&a, cause, 0));

@@ -178,7 +178,7 @@ fn nothing_leaves_before_its_commit_is_answered() {
 }
 
 #[test]
-fn a_message_that_never_succeeds_becomes_a_dead_letter() {
+fn q03_a_message_that_never_succeeds_becomes_a_dead_letter() {
     let mut world = World::new();
     world.append(1);
     world.append(2);
@@ -236,7 +236,7 @@ fn a_result_is_found_again_until_its_message_is_applied() {
 }
 
 #[test]
-fn each_message_takes_effect_once_whatever_is_lost() {
+fn q02_q07_each_message_takes_effect_once_whatever_is_lost() {
     let seed = seed();
     let mut rng = Rng(seed);
     for round in 0..2_000 {

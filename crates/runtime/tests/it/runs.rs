@@ -363,7 +363,7 @@ impl Flow for Patient {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_that_waits_ends_at_once_when_it_is_asked_to() {
+async fn q12_a_run_that_waits_ends_at_once_when_it_is_asked_to() {
     let store = StoreRef::new(MemoryStore::new());
     let begin = || System::with(Options { store: Some(store.clone()), ..Options::default() });
     for wanted in [Duration::ZERO, Duration::from_secs(2)] {

@@ -144,7 +144,7 @@ fn flips(len: usize, samples: usize) -> impl Iterator<Item = usize> {
 }
 
 #[test]
-fn a_flipped_bit_in_the_file_is_noticed_or_harmless() {
+fn q14_a_flipped_bit_in_the_file_is_noticed_or_harmless() {
     let (folder, image, waiter) = (Folder::new("flip"), Folder::new("flip-image"), Waiter::new());
     let writes = writes();
     drop(carried_out(&folder, &waiter, &writes));
@@ -196,7 +196,7 @@ fn a_flipped_bit_in_the_log_is_noticed_unless_it_looks_like_the_last_write_torn(
 }
 
 #[test]
-fn a_damaged_message_sets_its_mailbox_aside_and_nothing_else() {
+fn q14_a_damaged_message_sets_its_mailbox_aside_and_nothing_else() {
     let (folder, waiter) = (Folder::new("aside"), Waiter::new());
     drop(carried_out(&folder, &waiter, &writes()));
     let mut bytes = fs::read(folder.file(FILE)).expect("the file");

@@ -142,7 +142,7 @@ fn examine(folder: &Path, said: &Said, what: &str) {
 }
 
 #[test]
-fn a_process_that_is_killed_loses_nothing_that_it_acknowledged() {
+fn q01_a_process_that_is_killed_loses_nothing_that_it_acknowledged() {
     let seed = number("GGML_AGENT_SEED", 1);
     let cycles = number("GGML_AGENT_STORE_KILLS", 200);
     println!("repeat with: GGML_AGENT_SEED={seed} cargo test -p ggml-agent-store a_process_that");
@@ -207,7 +207,7 @@ fn the_lock_of_a_process_names_it_and_ends_with_it() {
 /// failing device.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_device_that_fails_is_an_error_and_loses_nothing_that_was_acknowledged() {
+fn q10_a_device_that_fails_is_an_error_and_loses_nothing_that_was_acknowledged() {
     let folder = Folder::new("device");
     let mut shell = Command::new("sh");
     // POSIX: `ulimit -f` counts blocks of 512 bytes; where it counts KiB, the file is larger.

@@ -68,7 +68,7 @@ fn what_was_begun_before_the_last_handle_was_dropped_is_done() {
 }
 
 #[test]
-fn a_second_owner_is_refused_with_the_id_of_the_first() {
+fn q14_a_second_owner_is_refused_with_the_id_of_the_first() {
     let folder = made("owner");
     let first = open(&folder.0);
     let second = refusal(&folder.0);
@@ -80,7 +80,7 @@ fn a_second_owner_is_refused_with_the_id_of_the_first() {
 }
 
 #[test]
-fn a_newer_format_is_refused_by_both_numbers_and_untouched() {
+fn q14_a_newer_format_is_refused_by_both_numbers_and_untouched() {
     let error = refused_untouched("newer", |bytes| bytes[60..64].copy_from_slice(&[0, 0, 0, 9]));
     assert!(matches!(error, OpenError::Newer { found: 9, known: 1, .. }), "{error:?}");
     let text = error.to_string();

@@ -42,7 +42,7 @@ fn an_id_is_known_within_the_window_and_not_behind_it() {
 }
 
 #[test]
-fn a_full_mailbox_does_what_its_policy_says() {
+fn q05_a_full_mailbox_does_what_its_policy_says() {
     let full = |on_full| {
         let (mut tables, _) = opened(Bounds { messages_max: 9, bytes_max: 10, on_full });
         let answers = [1, 2, 3, 3].map(|number| append(&mut tables, number));
@@ -86,7 +86,7 @@ fn a_commit_is_refused_whole() {
 }
 
 #[test]
-fn what_was_evicted_while_it_was_in_hand_is_not_applied_too() {
+fn q05_what_was_evicted_while_it_was_in_hand_is_not_applied_too() {
     let bounds = Bounds { messages_max: 1, bytes_max: 10, on_full: OnFull::DropOldest };
     let (mut tables, opened) = opened(bounds);
     append(&mut tables, 1).expect("room");
@@ -99,7 +99,7 @@ fn what_was_evicted_while_it_was_in_hand_is_not_applied_too() {
 }
 
 #[test]
-fn who_begins_under_the_name_of_one_that_was_removed_is_another() {
+fn q13_who_begins_under_the_name_of_one_that_was_removed_is_another() {
     let (mut tables, opened) = opened(Bounds::DEFAULT);
     tables.write(Write::Remove { agent: id("a") }).expect("it is there");
     tables.open(Open { agent: id("a"), bounds: Bounds::DEFAULT, in_hand: None });
@@ -109,7 +109,7 @@ fn who_begins_under_the_name_of_one_that_was_removed_is_another() {
 }
 
 #[test]
-fn who_was_begun_again_is_fenced() {
+fn q13_who_was_begun_again_is_fenced() {
     let (mut tables, first) = opened(Bounds::DEFAULT);
     let again = Open { agent: id("a"), bounds: Bounds::DEFAULT, in_hand: Some(vec![]) };
     let second = tables.open(again);
