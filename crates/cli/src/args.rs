@@ -144,15 +144,22 @@ pub(crate) struct DemoArgs {
     /// Where all randomness comes from: who is killed, how long each thought takes.
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) kept: Kept,
+    /// Longest time that the work may take, 1s to 24h; then nothing is written.
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = period::run)]
+    pub(crate) duration: Duration,
+}
+
+/// Whether and where a demo keeps its work.
+#[derive(Debug, Args)]
+pub(crate) struct Kept {
     /// Keep the document and the run on disk: a demo that was killed goes on where it was.
     #[arg(long)]
     pub(crate) durable: bool,
     /// Where to keep them; made if it is not there.
     #[arg(long, value_name = "DIR", requires = "durable", default_value = "ggml-agent-demo")]
     pub(crate) state: PathBuf,
-    /// Longest time that the work may take, 1s to 24h; then nothing is written.
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = period::run)]
-    pub(crate) duration: Duration,
 }
 
 /// One rule, narrated line by line and checked at the end.

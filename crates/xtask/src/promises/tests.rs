@@ -45,7 +45,7 @@ fn a_number_is_a_chapter_and_1_to_99() {
 #[test]
 fn one_promise_per_item_is_read() {
     let promises = parse_statements(&semantics(&[])).unwrap();
-    assert_eq!(promises.len(), 82);
+    assert_eq!(promises.len(), 96);
     assert!(promises.iter().all(|promise| promise.text == "Said." && !promise.planned));
 }
 

@@ -84,7 +84,7 @@ impl Job {
             kill_every,
             seed: args.seed,
             duration: args.duration,
-            state: args.durable.then(|| args.state.clone()),
+            state: args.kept.durable.then(|| args.kept.state.clone()),
             think_max: think_max(pace, args.writers, n_sections, kill_every),
             document,
             input,
