@@ -10,8 +10,8 @@ use std::io::{BufRead, Write, stdin, stdout};
 use ggml_agent::core::MessageId;
 use ggml_agent::core::store::StoreRef;
 use ggml_agent::{
-    AgentId, ChildSpec, DurableAddr, DurableAgent, DurableContext, Options, Report, Supervisor,
-    System,
+    AgentId, ChildSpec, DurableAddr, DurableAgent, DurableContext, DurableOptions, Options, Report,
+    Supervisor, System,
 };
 use ggml_agent_store::{Medium, Sqlite};
 use serde::{Deserialize, Serialize};
@@ -81,9 +81,11 @@ async fn run(store: StoreRef) -> Result<(), Box<dyn std::error::Error>> {
         let next = next.map(|next| next.parse().expect("an id"));
         move || Counter { senders: BTreeMap::new(), next: next.clone() }
     };
+    // No message is at fault for the end of its process, however often it was in hand then.
+    let options = DurableOptions { deliveries_max: u32::MAX, ..DurableOptions::default() };
     let tree = Supervisor::new("tree")
-        .child(ChildSpec::durable("second", counter(None)))
-        .child(ChildSpec::durable("first", counter(Some("second"))));
+        .child(ChildSpec::durable_with("second", options, counter(None)))
+        .child(ChildSpec::durable_with("first", options, counter(Some("second"))));
     let tree = system.supervise(tree).await?;
     say("ready");
     let mut lines = lines();

@@ -144,7 +144,7 @@ fn a_complete_ledger_has_no_problem() {
     let promises = parse_statements(&semantics(&[("D9", "- D9 (planned) Later.")])).unwrap();
     let ledger = Ledger::new(promises.clone(), &complete(&promises));
     assert_eq!(ledger.problems(), [""; 0]);
-    assert_eq!(ledger.summary(), "81 of 81 promises have tests (81 tests), 1 are planned");
+    assert_eq!(ledger.summary(), "95 of 95 promises have tests (95 tests), 1 are planned");
 }
 
 #[test]
