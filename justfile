@@ -21,7 +21,7 @@ instructions *args:
     cargo xtask instructions {{args}}
 
 # All that looks for rare bugs, some of it for long.
-soak rounds="20": (soak-seeds rounds) soak-ledger soak-asan soak-memcheck
+soak rounds="20": (soak-seeds rounds) soak-ledger soak-kills soak-asan soak-memcheck
     ./check loom
 
 # The seeded tests again and again, each round with another seed.
@@ -31,6 +31,10 @@ soak-seeds rounds="20":
 # Ten million messages on real threads, with random kills; prints the books.
 soak-ledger messages="10000000":
     GGML_AGENT_LEDGER_MESSAGES={{messages}} cargo test -p ggml-agent --profile sim --test it a_million -- --nocapture
+
+# A process with durable agents that is killed 10,000 times while another one sends to it.
+soak-kills kills="10000":
+    GGML_AGENT_KILLS={{kills}} cargo test --release -p ggml-agent-sim --test sigkill -- --nocapture
 
 # The runtime's tests under AddressSanitizer, then the ledger with a look for leaks too.
 # Not for leaks in all of them: a test that drops its tokio runtime before its agents have ended leaves their cells
