@@ -90,8 +90,8 @@ pub use cell::mailbox::{Lane, MailboxOptions, Overflow};
 pub use context::{Context, Timer};
 pub use dead_letter::{DeadLetter, Reason};
 pub use durable::{
-    CodecError, Durable, DurableAddr, DurableAgent, DurableAskError, DurableContext,
-    DurableOptions, DurableSendError, IdempotencyKey, Nudge, OnceError, Saved,
+    CodecError, DelayTeller, Durable, DurableAddr, DurableAgent, DurableAskError, DurableContext,
+    DurableOptions, DurableSendError, IdempotencyKey, Nudge, OnceError, Saved, StoreDelay,
 };
 pub use envelope_agent::{EnvelopeAgent, EnvelopeContext, Enveloped, Handled, Handlers};
 pub use error::{AskError, SendError, StartError};

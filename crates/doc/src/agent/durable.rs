@@ -127,7 +127,7 @@ impl DocumentAgent {
 
     /// Begins the next commit, if none is under way and there is something to keep.
     pub(super) fn keep(&mut self, ctx: &mut Context<Self>) -> Result<(), Report> {
-        self.hear()?;
+        self.hear(ctx)?;
         self.flow(ctx);
         self.note_entries();
         let Some(keeper) = &mut self.keeper else { return Ok(()) };
@@ -143,11 +143,17 @@ impl DocumentAgent {
     }
 
     /// Takes the answer of the store, if there is one.
-    fn hear(&mut self) -> Result<(), Report> {
+    fn hear(&mut self, ctx: &Context<Self>) -> Result<(), Report> {
         let Some(keeper) = &mut self.keeper else { return Ok(()) };
         match keeper.outcome() {
-            Ok(Some(Outcome::Kept(n_entries))) => self.gate.kept(n_entries),
-            Ok(Some(Outcome::NotNow) | None) => {}
+            Ok(Some(Outcome::Kept(n_entries))) => {
+                self.delays.kept();
+                self.gate.kept(n_entries);
+            }
+            Ok(Some(Outcome::NotNow(error))) => {
+                self.delays.delayed(ctx.system(), ctx.id(), &error);
+            }
+            Ok(None) => {}
             Err(error) => {
                 // The next incarnation finds out what is kept and what is not.
                 self.keeper = None;
@@ -177,7 +183,7 @@ impl DocumentAgent {
             }
             match ctx.protect(keeper.settled()).await {
                 Ok(Some(Outcome::Kept(n_entries))) => self.gate.kept(n_entries),
-                Ok(Some(Outcome::NotNow)) | Err(_) => return,
+                Ok(Some(Outcome::NotNow(_))) | Err(_) => return,
                 Ok(None) => break,
             }
             self.flow(ctx);

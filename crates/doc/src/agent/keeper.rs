@@ -48,7 +48,7 @@ pub(super) enum Outcome {
     /// So many entries are kept.
     Kept(usize),
     /// Nothing was changed: try again later.
-    NotNow,
+    NotNow(StoreError),
 }
 
 /// Why a document could not be opened.
@@ -214,11 +214,11 @@ impl Keeper {
                 self.revision = revision;
                 Ok(Outcome::Kept(self.under_way.take().map_or(0, |commit| commit.n_entries)))
             }
-            Err(StoreError::NoSpace | StoreError::Unavailable { .. }) => {
+            Err(error @ (StoreError::NoSpace | StoreError::Unavailable { .. })) => {
                 if let Some(under_way) = &mut self.under_way {
                     under_way.answer = None;
                 }
-                Ok(Outcome::NotNow)
+                Ok(Outcome::NotNow(error))
             }
             Err(error) => Err(error),
         }

@@ -16,7 +16,9 @@ mod wire;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ggml_agent::{Agent, AnyAddr, Context, Envelope, Lane, MessageType, Reply, Report, Timer};
+use ggml_agent::{
+    Agent, AnyAddr, Context, DelayTeller, Envelope, Lane, MessageType, Reply, Report, Timer,
+};
 use ggml_agent_core::ExitReason;
 use ggml_agent_core::lease::{Grant, Outcome, Stale, Token};
 
@@ -85,6 +87,7 @@ pub struct DocumentAgent {
     /// What readers find: the document without what is not kept yet.
     shown: Snapshot,
     gate: Gate<Effect>,
+    delays: DelayTeller,
     is_durable: bool,
     keeper: Option<Keeper>,
     is_retry_armed: bool,
@@ -110,6 +113,7 @@ impl DocumentAgent {
             shown: coordinator.snapshot(),
             coordinator,
             gate: Gate::new(),
+            delays: DelayTeller::default(),
             is_durable: false,
             keeper: None,
             is_retry_armed: false,

@@ -13,6 +13,7 @@ use ggml_agent_core::envelope::{Envelope, Priority};
 use ggml_agent_core::id::MessageId;
 use ggml_agent_core::store::{Bounds, Commit, Open, Opened, Revision, Snapshot, StoreError};
 
+use super::delay::DelayTeller;
 use super::hub::{Hub, Link};
 use super::outbox::Outbox;
 use crate::dead_letter::{DeadLetter, Reason};
@@ -32,6 +33,7 @@ pub(super) struct Engine {
     /// refused for want of room is tried again.
     in_flight: VecDeque<(Commit, Pending)>,
     outbox: Outbox,
+    delays: DelayTeller,
     /// Answers to questions, until what they answer is committed.
     replies: BTreeMap<MessageId, Bytes>,
     /// The state as the newest commit has it.
@@ -66,6 +68,7 @@ impl Engine {
             hub,
             in_flight: VecDeque::new(),
             outbox: Outbox::new(unsent),
+            delays: DelayTeller::default(),
             replies: BTreeMap::new(),
             saved: opened.snapshot.as_ref().map(|snapshot| snapshot.bytes.clone()),
             is_broken: false,
@@ -178,13 +181,17 @@ impl Engine {
         match answer {
             Ok(revision) => {
                 self.in_flight.pop_front();
+                self.delays.kept();
                 let released = self.machine.committed(revision);
                 self.release(released);
                 Ok(())
             }
             // Nothing was changed, and nothing is lost: the commit waits for better times, and those
             // behind it with it, since they were refused for its sake.
-            Err(StoreError::NoSpace | StoreError::Unavailable { .. }) => {
+            Err(error @ (StoreError::NoSpace | StoreError::Unavailable { .. })) => {
+                if let Some((commit, _)) = self.in_flight.front() {
+                    self.delays.delayed(&self.system, &commit.agent, &error);
+                }
                 let mut delay = Some(RETRY_AFTER);
                 for (commit, pending) in &mut self.in_flight {
                     let (store, commit) = (self.hub.store().clone(), commit.clone());

@@ -9,6 +9,7 @@ mod address;
 mod agent;
 pub(crate) mod codec;
 mod context;
+mod delay;
 mod engine;
 mod error;
 pub(crate) mod hub;
@@ -26,6 +27,7 @@ pub(crate) use self::address::{accepted, deliver};
 pub use self::agent::{Durable, DurableOptions, Nudge};
 pub use self::codec::CodecError;
 pub use self::context::{DurableContext, IdempotencyKey};
+pub use self::delay::{DelayTeller, StoreDelay};
 pub use self::error::{DurableAskError, DurableSendError, OnceError};
 
 /// An agent that survives: its messages are on disk before their senders hear `Ok`, and its state and the

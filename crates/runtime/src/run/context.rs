@@ -22,7 +22,7 @@ use super::mail::{self, RunMail};
 use super::shelf::PAGE_LEN;
 use crate::context::Context;
 use crate::durable::hub::Link;
-use crate::durable::{CodecError, IdempotencyKey, codec};
+use crate::durable::{CodecError, DelayTeller, IdempotencyKey, codec};
 use crate::system::SystemRef;
 use crate::time;
 
@@ -239,6 +239,7 @@ pub(super) struct Road {
     record: RunRecord,
     /// A commit that was begun. It stands here, so that nothing is lost if nobody waits for it.
     pending: Option<Pending>,
+    delays: DelayTeller,
 }
 
 struct Pending {
@@ -257,7 +258,18 @@ impl Road {
         record: RunRecord,
     ) -> Self {
         let Opened { epoch, revision, applied, .. } = *opened;
-        Self { system, store, link, agent, epoch, revision, applied, record, pending: None }
+        Self {
+            system,
+            store,
+            link,
+            agent,
+            epoch,
+            revision,
+            applied,
+            record,
+            pending: None,
+            delays: DelayTeller::default(),
+        }
     }
 
     pub(super) fn record(&self) -> &RunRecord {
@@ -309,13 +321,15 @@ impl Road {
             match pending.answer.as_mut().await {
                 Ok(revision) => {
                     self.revision = revision;
+                    self.delays.kept();
                     self.applied = pending.commit.applied;
                     let entries = std::mem::take(&mut pending.entries);
                     self.pending = None;
                     entries.into_iter().for_each(|entry| self.record.apply(entry));
                 }
                 // Nothing was changed: it waits for better times.
-                Err(StoreError::NoSpace | StoreError::Unavailable { .. }) => {
+                Err(error @ (StoreError::NoSpace | StoreError::Unavailable { .. })) => {
+                    self.delays.delayed(&self.system, &self.agent, &error);
                     let (store, commit) = (self.store.clone(), pending.commit.clone());
                     pending.answer = Box::pin(async move {
                         time::wait(RETRY_AFTER).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ggml_agent::core::supervise::Decision;
-use ggml_agent::{Event, EventKind, Events, ExitReason, WatchError};
+use ggml_agent::{Event, EventKind, Events, ExitReason, StoreDelay, WatchError};
 use ggml_agent_doc::{DocEvent, DocEventKind, EditError, SectionId};
 
 use super::team::event::TeamEvent;
@@ -119,11 +119,19 @@ pub(super) fn line(event: &Event) -> Option<Line> {
         EventKind::Custom(_) => match (doc_event(&event.kind), team_event(&event.kind)) {
             (Some(doc), _) => document(at, doc),
             (_, Some(team)) => team.line(at),
-            _ => return None,
+            _ => delay(at, &event.kind)?,
         },
         _ => return None,
     };
     Some(line.with("seq", event.seq).with("unix_ms", event.unix_ms))
+}
+
+/// The line of a store that cannot keep anything.
+fn delay(at: Duration, kind: &EventKind) -> Option<Line> {
+    let EventKind::Custom(event) = kind else { return None };
+    let delay = event.as_any().downcast_ref::<StoreDelay>()?;
+    let text = format!("waits for the store, and tries again: {}", delay.error);
+    Some(Line::new(at, delay.agent.as_str(), "store.delayed", text).tone(Tone::Bad))
 }
 
 fn supervision(at: Duration, supervisor: &str, decision: &Decision) -> Line {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ggml_agent::DurableSendError;
 use ggml_agent::core::store::{
     Answer, Found, Level, MemoryStore, Read, Store, StoreError, StoreRef, Write, Written,
 };
+use ggml_agent::{DurableSendError, Event, EventKind, StoreDelay};
 
 use super::{Around, Order, Process};
 
@@ -34,6 +34,12 @@ impl Store for Full {
     }
 }
 
+fn is_delay_of(agent: &str, event: &Event) -> bool {
+    let EventKind::Custom(custom) = &event.kind else { return false };
+    let delay = custom.as_any().downcast_ref::<StoreDelay>();
+    delay.is_some_and(|delay| delay.agent.as_str() == agent && delay.error == StoreError::NoSpace)
+}
+
 #[tokio::test(start_paused = true)]
 async fn q10_a_full_disk_holds_up_and_loses_nothing() {
     let is_full = Arc::new(AtomicBool::new(false));
@@ -44,6 +50,7 @@ async fn q10_a_full_disk_holds_up_and_loses_nothing() {
     addr.send(&Order::Note(1)).await.unwrap();
     assert_eq!(process.numbers("a").await, [1]);
     addr.send(&Order::Pass("b".parse().unwrap(), 2)).await.unwrap();
+    let mut events = process.system.events();
     is_full.store(true, Ordering::SeqCst);
     let refused = addr.send(&Order::Note(3)).await;
     match &refused {
@@ -59,4 +66,9 @@ async fn q10_a_full_disk_holds_up_and_loses_nothing() {
     assert_eq!(process.numbers("a").await, [1]);
     process.has("b", &[2]).await;
     assert_eq!(super::summary(&store, "a").await.epoch.0, 1);
+    let mut n_delays = 0;
+    while let Ok(Some(event)) = events.try_next() {
+        n_delays += usize::from(is_delay_of("a", &event));
+    }
+    assert_eq!(n_delays, 1, "once per bad spell");
 }
