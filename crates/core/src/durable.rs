@@ -107,7 +107,6 @@ struct Batch {
     begun: Vec<Position>,
     is_state_dirty: bool,
     dead: Vec<(Position, String)>,
-    journal: Vec<Bytes>,
     acknowledged: Vec<MessageId>,
     outbox: Vec<Envelope>,
     fire: Vec<String>,
@@ -209,7 +208,6 @@ impl Machine {
         batch.n_applied += 1;
         batch.is_state_dirty |= effects.is_state_dirty;
         batch.acknowledged.push(message.envelope.id);
-        batch.journal.extend(effects.journal);
         batch.outbox.extend(effects.outbox);
         for key in effects.cancel {
             self.timers.cancel(&key);
@@ -268,8 +266,7 @@ impl Machine {
         !self.in_flight.is_empty()
     }
 
-    /// Begins a commit of everything since the last one. `snapshot` is the agent's state, if it is dirty and
-    /// not told by the journal.
+    /// Begins a commit of everything since the last one. `snapshot` is the agent's state, if it is dirty.
     pub fn commit(&mut self, snapshot: Option<Snapshot>) -> Commit {
         let batch = std::mem::take(&mut self.batch);
         let released = Released { outbox: batch.outbox.clone(), acknowledged: batch.acknowledged };
@@ -279,7 +276,6 @@ impl Machine {
             self.timers.set(timer);
         }
         commit.snapshot = snapshot;
-        commit.journal = batch.journal;
         commit.n_applied = Some(batch.n_applied);
         commit.begun = batch.begun;
         commit.dead = batch.dead;

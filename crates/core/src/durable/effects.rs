@@ -1,7 +1,5 @@
 //! What an agent did while it handled one message.
 
-use bytes::Bytes;
-
 use crate::envelope::Envelope;
 use crate::store::Timer;
 
@@ -10,8 +8,6 @@ use crate::store::Timer;
 pub struct Effects {
     /// The agent's state is not what it was.
     pub is_state_dirty: bool,
-    /// Entries for the journal.
-    pub journal: Vec<Bytes>,
     /// Messages to send, with the ids that [`sent_id`](super::sent_id) gives.
     pub outbox: Vec<Envelope>,
     /// Timers to set.

@@ -31,6 +31,12 @@ pub enum RunMail {
     Cancel,
 }
 
+impl RunMail {
+    fn signal<T: Serialize + ?Sized>(name: &str, payload: &T) -> Result<Self, CodecError> {
+        Ok(Self::Signal { name: name.to_owned(), payload: codec::encode(payload)? })
+    }
+}
+
 /// A message to a run that it has not taken yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Untaken {
@@ -52,8 +58,7 @@ impl Runs {
         name: &str,
         payload: &T,
     ) -> Result<MessageId, DurableSendError> {
-        let payload = codec::encode(payload)?;
-        self.tell(run, &RunMail::Signal { name: name.to_owned(), payload }).await
+        self.tell(run, &RunMail::signal(name, payload)?).await
     }
 
     /// Cancels a run that nobody runs in this process: when it is begun again, none of its steps is. `Ok`
@@ -112,8 +117,7 @@ impl SystemRef {
         name: &str,
         payload: &T,
     ) -> Result<MessageId, DurableSendError> {
-        let payload = codec::encode(payload)?;
-        self.tell_run(run, &RunMail::Signal { name: name.to_owned(), payload }).await
+        self.tell_run(run, &RunMail::signal(name, payload)?).await
     }
 
     /// Cancels a run: the step in hand is dropped at its next await point, and nothing follows. `Ok` means
