@@ -6,11 +6,12 @@ use anyhow::Context;
 use ggml_agent::core::store::StoreRef;
 use ggml_agent::{ChildSpec, Flow, Report, RunContext, RunStatus, Runs, System};
 use ggml_agent_doc::Document;
-use ggml_agent_store::{Medium, OpenError, Options, Sqlite};
+use ggml_agent_store::Sqlite;
 use serde::{Deserialize, Serialize};
 
 use super::job::Job;
 use crate::failure::{Code, Failure};
+use crate::state;
 
 /// Name of the demo's run.
 const RUN: &str = "demo";
@@ -42,16 +43,8 @@ impl Flow for Demo {
 /// Opens the store of the demo, which is made if it is not there.
 pub(super) fn open(folder: &Path) -> Result<StoreRef, Failure> {
     // On a file system in memory it survives a kill, which is what the demo shows.
-    let options = Options { medium: Medium::Any, ..Options::DEFAULT };
-    let opened = Sqlite::open(folder, options);
-    let store = opened.map_err(|error| {
-        let code = match &error {
-            OpenError::Locked { .. } => Code::Conflict,
-            _ => Code::Failure,
-        };
-        Failure::new(code, error)
-    })?;
-    Ok(StoreRef::new(store))
+    let opened = Sqlite::open(folder, state::options());
+    opened.map(StoreRef::new).map_err(|error| state::refused(&error))
 }
 
 /// Begins the run of the demo, or goes on with it.
