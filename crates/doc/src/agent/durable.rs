@@ -59,8 +59,8 @@ impl DocumentAgent {
         let (mut keeper, record) = ctx.protect(opening).await?;
         if let Some(record) = record {
             self.coordinator = Coordinator::resume(record, Limits::DEFAULT, Self::now(ctx));
-            self.shown = self.coordinator.snapshot();
         }
+        self.shown = Some(self.coordinator.sheet().clone());
         self.coordinator.keep_entries();
         if keeper.is_new() {
             // Once it has started, the store has it.

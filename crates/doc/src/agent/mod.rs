@@ -33,6 +33,7 @@ use crate::coordinator::{
     SubscribeError,
 };
 use crate::section::{Document, SectionId};
+use crate::sheet::Sheet;
 
 /// How soon a subscriber whose mailbox was full is tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
@@ -84,8 +85,8 @@ pub enum DocMsg {
 /// if the document is [durable](DocumentAgent::durable) (D11).
 pub struct DocumentAgent {
     coordinator: Coordinator,
-    /// What readers find: the document without what is not kept yet.
-    shown: Snapshot,
+    /// What readers find of a durable document: its text without what is not kept yet.
+    shown: Option<Sheet>,
     gate: Gate<Effect>,
     delays: DelayTeller,
     is_durable: bool,
@@ -110,7 +111,7 @@ impl DocumentAgent {
     pub fn new(document: &Document) -> Self {
         let coordinator = Coordinator::new(document);
         Self {
-            shown: coordinator.snapshot(),
+            shown: None,
             coordinator,
             gate: Gate::new(),
             delays: DelayTeller::default(),
@@ -122,6 +123,11 @@ impl DocumentAgent {
             behind: BTreeMap::new(),
             due: None,
         }
+    }
+
+    /// What readers find.
+    fn sheet(&self) -> &Sheet {
+        self.shown.as_ref().unwrap_or(self.coordinator.sheet())
     }
 
     fn now(ctx: &Context<Self>) -> Duration {
@@ -199,7 +205,9 @@ impl DocumentAgent {
         let step = self.coordinator.edit(holder, edit, Self::now(ctx));
         let kind = match &step.answer {
             Ok(Accepted { seq, version, .. }) => {
-                if let Some(update) = self.coordinator.history().get(*seq).cloned() {
+                if self.shown.is_some()
+                    && let Some(update) = self.coordinator.history().get(*seq).cloned()
+                {
                     self.hold(Effect::Show(update));
                 }
                 DocEventKind::EditAccepted { section, seq: *seq, version: *version }
@@ -284,9 +292,9 @@ impl DocumentAgent {
                 self.behind.remove(&holder);
             }
             DocMsg::Read { section, reply } => {
-                reply.send(self.shown.sections.get(section.index()).cloned());
+                reply.send(self.sheet().read(section));
             }
-            DocMsg::Snapshot { reply } => reply.send(self.shown.clone()),
+            DocMsg::Snapshot { reply } => reply.send(self.sheet().snapshot()),
             DocMsg::HolderGone(holder) => self.holder_gone(&holder, ctx),
             DocMsg::Due => {
                 self.due = None;
