@@ -33,6 +33,7 @@ pub mod record;
 pub mod section;
 mod sentence;
 mod subscribers;
+pub mod text;
 
 pub use agent::{
     CallError, Client, DocEvent, DocEventKind, DocMsg, DocNote, DocumentAgent, DocumentRef,
