@@ -36,9 +36,8 @@ pub fn diff(old: &str, new: &str, granularity: Granularity) -> Changes {
     let (old_end, new_end) = (old.len() - tail, new.len() - tail);
     let (old_part, new_part) = (&old[start..old_end], &new[start..new_end]);
     let mut changes = Changes::none();
-    if old_part.is_empty() || new_part.is_empty() {
-        changes.push_parts(start, old_part.len(), new_part);
-    } else if old_part.len() + new_part.len() > COMPARED_BYTES_MAX {
+    let is_long = old_part.len() + new_part.len() > COMPARED_BYTES_MAX;
+    if is_long || old_part.is_empty() || new_part.is_empty() {
         changes.push_parts(start, old_part.len(), new_part);
     } else {
         match granularity {

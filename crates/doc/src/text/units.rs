@@ -219,7 +219,12 @@ fn begins_block(bare: &str) -> bool {
     let after_number = bare.trim_start_matches(|c: char| c.is_ascii_digit());
     let is_numbered = after_number.len() < bare.len() && after_number.starts_with(['.', ')']);
     let is_item = ["- ", "* ", "+ "].iter().any(|mark| bare.starts_with(mark));
-    is_numbered || is_item || is_rule(bare) || bare.starts_with(['#', '>', '<', ':', '['])
+    let is_reference = bare.starts_with('[') && bare.contains("]:");
+    is_numbered
+        || is_item
+        || is_reference
+        || is_rule(bare)
+        || bare.starts_with(['#', '>', '<', ':'])
 }
 
 /// `---`, `***`, `===`: a rule, or the line below a heading.
