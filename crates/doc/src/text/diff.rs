@@ -157,10 +157,13 @@ pub(super) fn piece_hunks(
     input.reserve(u32::try_from(a.len()).unwrap_or(0), u32::try_from(b.len()).unwrap_or(0));
     input.update_before(a.iter().map(|range| &old[range.clone()]));
     input.update_after(b.iter().map(|range| &new[range.clone()]));
+    let same = input.before.iter().zip(&input.after).take_while(|(a, b)| a == b).count();
+    let (rest_a, rest_b) = (&input.before[same..], &input.after[same..]);
+    let tail = rest_a.iter().rev().zip(rest_b.iter().rev()).take_while(|(a, b)| a == b).count();
+    let (n, m) = (rest_a.len() - tail, rest_b.len() - tail);
     // About how many pairs of equal pieces there are, which is what a comparison goes through.
-    let n_pairs = a.len().saturating_mul(b.len()) / (input.interner.num_tokens() as usize).max(1);
-    if n_pairs > EQUAL_PAIRS_MAX {
-        return vec![Hunk { old: 0..a.len(), new: 0..b.len() }];
+    if n.saturating_mul(m) / (input.interner.num_tokens() as usize).max(1) > EQUAL_PAIRS_MAX {
+        return vec![Hunk { old: same..same + n, new: same..same + m }];
     }
     let mut diff = Diff::compute(Algorithm::Histogram, &input);
     // Moves what can stand at several places down, so that two texts that insert at one place agree on it.

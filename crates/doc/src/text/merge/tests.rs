@@ -277,3 +277,14 @@ fn a_conflict_says_where_and_what_in_bounds() {
     let conflict = merge(&many("is"), &many("was"), &many("will be")).unwrap_err();
     assert_eq!((conflict.n_overlaps, conflict.overlaps.len()), (40, OVERLAPS_MAX));
 }
+
+#[test]
+fn texts_that_repeat_themselves_merge_where_one_side_is_unchanged() {
+    let base = "- a\n- b\n".repeat(16_384);
+    let theirs = format!("- c\n{}- c\n", "- b\n- a\n".repeat(16_384));
+    assert_eq!(merge(&base, &base, &theirs).unwrap().text, theirs);
+    assert_eq!(merge(&base, &theirs, &base).unwrap().text, theirs);
+    let ours = format!("{base}- d\n");
+    let appended = merge(&base, &ours, &format!("{base}- e\n")).unwrap();
+    assert_eq!(appended.text, format!("{ours}- e\n"));
+}
