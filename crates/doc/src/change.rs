@@ -1,15 +1,6 @@
-//! One place of a text that is changed.
+//! A change that was made.
 
-/// A wish: at byte `at`, `del` bytes go and `insert` comes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// Where, in bytes of the text before.
-    pub at: usize,
-    /// How many bytes go.
-    pub del: usize,
-    /// What comes in their place.
-    pub insert: String,
-}
+use crate::text::Change;
 
 /// A change that was made, with what it removed: so it can be taken back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,30 +11,6 @@ pub struct Splice {
     pub removed: String,
     /// What is there since.
     pub inserted: String,
-}
-
-impl Change {
-    /// The smallest change at one place that makes `new` of `old`; `None` if they are equal.
-    #[must_use]
-    pub fn between(old: &str, new: &str) -> Option<Self> {
-        if old == new {
-            return None;
-        }
-        let (old_bytes, new_bytes) = (old.as_bytes(), new.as_bytes());
-        let pairs = old_bytes.iter().zip(new_bytes);
-        let mut at = pairs.take_while(|(a, b)| a == b).count();
-        // What is alike in both has its boundaries between characters at the same places.
-        while !(old.is_char_boundary(at) && new.is_char_boundary(at)) {
-            at -= 1;
-        }
-        let pairs = old_bytes[at..].iter().rev().zip(new_bytes[at..].iter().rev());
-        let mut back = pairs.take_while(|(a, b)| a == b).count();
-        while !(new.is_char_boundary(new.len() - back) && old.is_char_boundary(old.len() - back)) {
-            back -= 1;
-        }
-        let insert = new[at..new.len() - back].to_owned();
-        Some(Self { at, del: old.len() - back - at, insert })
-    }
 }
 
 impl Splice {
@@ -57,6 +24,27 @@ impl Splice {
     pub(crate) fn heap(&self) -> usize {
         self.removed.len() + self.inserted.len()
     }
+}
+
+/// The smallest change at one place that makes `new` of `old`; `None` if they are equal.
+pub(crate) fn between(old: &str, new: &str) -> Option<Change> {
+    if old == new {
+        return None;
+    }
+    let (old_bytes, new_bytes) = (old.as_bytes(), new.as_bytes());
+    let pairs = old_bytes.iter().zip(new_bytes);
+    let mut at = pairs.take_while(|(a, b)| a == b).count();
+    // What is alike in both has its boundaries between characters at the same places.
+    while !(old.is_char_boundary(at) && new.is_char_boundary(at)) {
+        at -= 1;
+    }
+    let pairs = old_bytes[at..].iter().rev().zip(new_bytes[at..].iter().rev());
+    let mut back = pairs.take_while(|(a, b)| a == b).count();
+    while !(new.is_char_boundary(new.len() - back) && old.is_char_boundary(old.len() - back)) {
+        back -= 1;
+    }
+    let insert = new[at..new.len() - back].to_owned();
+    Some(Change { at, del: old.len() - back - at, insert })
 }
 
 #[cfg(test)]
@@ -76,10 +64,10 @@ mod tests {
             ("éx", "\u{a9}x", (0, 2, "\u{a9}")),
         ];
         for (old, new, (at, del, insert)) in cases {
-            let change = Change::between(old, new);
+            let change = between(old, new);
             assert_eq!(change, Some(Change { at, del, insert: insert.into() }), "{old} {new}");
         }
-        assert_eq!(Change::between("same", "same"), None);
+        assert_eq!(between("same", "same"), None);
     }
 
     #[test]
@@ -87,7 +75,7 @@ mod tests {
         each(2_000, "any_text_is_made_of_any_other", |rng| {
             let (old, new) = (soup(rng, 6), soup(rng, 6));
             let mut text = Text::from(&*old);
-            if let Some(change) = Change::between(&old, &new) {
+            if let Some(change) = between(&old, &new) {
                 let splice = text.splice_of(change).unwrap();
                 assert!(text.apply(&splice));
             }

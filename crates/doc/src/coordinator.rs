@@ -22,7 +22,7 @@ use std::time::Duration;
 use ggml_agent_core::AgentId;
 use ggml_agent_core::lease::{Event, Lease, Limits, Locks, Outcome, Request, Stale, Token};
 
-use crate::change::Change;
+use crate::change::between;
 use crate::history::{History, SectionEdit, Update};
 use crate::limits::SUBSCRIBERS_MAX;
 use crate::record::Entry;
@@ -168,7 +168,7 @@ impl Coordinator {
             if token.is_none() && base.is_none() {
                 return Err(EditError::NoTokenAndNoBase);
             }
-            let change = Change::between(&slot.text.to_string(), &text);
+            let change = between(&slot.text.to_string(), &text);
             Ok((section, Draft::edit(section, change)))
         })
     }

@@ -36,18 +36,20 @@ pub mod section;
 mod sentence;
 pub mod sheet;
 mod subscribers;
+pub mod text;
 
 pub use agent::{
     CallError, Client, DocEvent, DocEventKind, DocMsg, DocNote, DocumentAgent, DocumentRef,
     LockDenied,
 };
-pub use change::{Change, Splice};
+pub use change::Splice;
 pub use coordinator::{
     Accepted, Coordinator, Delivery, Edit, EditError, Holder, Kind, Lock, Note, OpId, Out, Splices,
 };
 pub use rope::Text;
 pub use section::{Document, LoadError, Section, SectionId};
 pub use sheet::Mode;
+pub use text::{Change, Changes};
 
 #[cfg(test)]
 mod soup;

@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use crop::Rope;
 
-use crate::change::{Change, Splice};
+use crate::change::Splice;
+use crate::text::Change;
 
 /// A text as a rope of bytes: an edit costs some hundred nanoseconds however long the text is, and a clone
 /// shares everything.

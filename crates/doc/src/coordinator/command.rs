@@ -8,11 +8,11 @@ use ggml_agent_core::lease::{Event, Grant, OnBusy, Token};
 use smallvec::SmallVec;
 
 use super::author::Holder;
-use crate::change::Change;
 use crate::history::Update;
 use crate::rope::Text;
 use crate::section::SectionId;
 use crate::sheet::Mode;
+use crate::text::Change;
 
 /// A wish for the lock of one or several sections, all or none.
 #[derive(Debug, Clone, PartialEq, Eq)]

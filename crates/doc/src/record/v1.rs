@@ -16,7 +16,7 @@ use smallvec::smallvec;
 
 use super::codec::{agent_id, read, section_id};
 use super::{Entry, Record, RecordError, damaged};
-use crate::change::Change;
+use crate::change::between;
 use crate::coordinator::{Holder, Lives};
 use crate::history::{Cause, History, SectionEdit, Update};
 use crate::limits::{DEAD_MAX, SECTIONS_MAX};
@@ -113,7 +113,7 @@ impl Edited {
         if !follows {
             return Err(does_not_follow());
         }
-        let splice = Change::between(&old, &text).and_then(|change| slot.text.splice_of(change));
+        let splice = between(&old, &text).and_then(|change| slot.text.splice_of(change));
         let (section, version) = (self.section, self.version);
         Ok(Update {
             seq: self.seq,

@@ -13,11 +13,12 @@ use smallvec::SmallVec;
 use super::boundary::{ends_front_matter, is_cut, is_front_matter};
 use super::shape::{heading_len, is_atx};
 use super::{OutlineChange, Sheet, Slot};
-use crate::change::{Change, Splice};
+use crate::change::Splice;
 use crate::coordinator::{EditError, Holder, OpId};
 use crate::history::{Cause, SectionEdit, Update};
 use crate::limits::{DOCUMENT_BYTES_MAX, SECTION_BYTES_MAX, SECTIONS_MAX};
 use crate::section::SectionId;
+use crate::text::Change;
 
 /// What is to be changed at once.
 #[derive(Debug, Clone, Default)]

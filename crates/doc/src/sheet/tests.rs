@@ -5,10 +5,10 @@ use std::time::Duration;
 use smallvec::smallvec;
 
 use super::*;
-use crate::change::Change;
 use crate::coordinator::{EditError, Holder};
 use crate::markdown::{Place, headings};
 use crate::soup::{Rng, each, soup};
+use crate::text::Change;
 
 fn author() -> Holder {
     Holder::new("a".parse().unwrap(), 1)
