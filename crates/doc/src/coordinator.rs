@@ -29,6 +29,7 @@ use crate::record::Entry;
 use crate::section::{Document, SectionId};
 use crate::sheet::{Draft, Mode, Sheet, Slot};
 use crate::subscribers::Subscribers;
+use crate::text::Changes;
 pub use author::{Holder, Kind, OpId, ParseOpIdError};
 pub use command::{
     Accepted, Delivery, Edit, Lock, Note, Out, SectionView, Snapshot, Splices, Step,
@@ -192,6 +193,51 @@ impl Coordinator {
             }
             Ok((section, Draft::edit(section, changes)))
         })
+    }
+
+    /// Whether `holder` may type in `section`: it is part of the document, nobody else holds it, and its mode
+    /// lets this kind of author write without asking.
+    #[must_use]
+    pub fn may_type(&self, holder: &Holder, section: SectionId, now: Duration) -> bool {
+        let Some(slot) = self.sheet.slot(section).filter(|slot| slot.place.is_some()) else {
+            return false;
+        };
+        match self.locks.lease(&section, now) {
+            Some(lease) => lease.holder == *holder,
+            None => match slot.mode {
+                Mode::Locked => false,
+                Mode::SuggestOnly => holder.kind() != Kind::Agent,
+                Mode::Optimistic | Mode::Open => true,
+            },
+        }
+    }
+
+    /// Takes what an editor has made of some sections already, each of which it [may type](Self::may_type) in.
+    /// Answers the number of the update; `None` if nothing changed, or the changes do not fit.
+    ///
+    /// While somebody types a text is often half done: a fence is open before it is closed, and a heading is gone
+    /// before the new one is there. So sections keep their borders here whatever a parser would say.
+    pub fn typed(
+        &mut self,
+        holder: &Holder,
+        edits: Vec<(SectionId, Changes)>,
+        now: Duration,
+    ) -> Step<Option<u64>> {
+        let mut outs = Vec::new();
+        tell(self.locks.expire(now), &mut outs);
+        let mut draft = Draft { is_typed: true, ..Draft::default() };
+        for (section, changes) in edits {
+            if !changes.as_slice().is_empty() {
+                draft.edits.push((section, changes.as_slice().iter().cloned().collect()));
+            }
+        }
+        let update =
+            if draft.edits.is_empty() { None } else { self.sheet.draft(draft, holder, now).ok() };
+        let answer = update.map(|update| self.commit(update));
+        if answer.is_some() {
+            self.subscribers.pump(&self.history, self.sheet.seq, &mut outs);
+        }
+        Step { answer, outs }
     }
 
     /// Carries out what `plan` makes of the document, if that may be.

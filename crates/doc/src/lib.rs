@@ -39,8 +39,8 @@ mod subscribers;
 pub mod text;
 
 pub use agent::{
-    CallError, Client, DocEvent, DocEventKind, DocMsg, DocNote, DocumentAgent, DocumentRef,
-    LockDenied,
+    CallError, Client, Companion, DocEvent, DocEventKind, DocMsg, DocNote, DocumentAgent,
+    DocumentRef, Host, LockDenied,
 };
 pub use change::Splice;
 pub use coordinator::{

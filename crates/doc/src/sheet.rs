@@ -208,7 +208,7 @@ impl Sheet {
             if edit.version.checked_sub(1)? != slot.version || !edit.apply(&mut slot.text) {
                 return None;
             }
-            slot.shape = shape.unwrap_or_else(|| slot.shape.again(&slot.text.to_string()));
+            slot.shape = shape.unwrap_or_else(|| Shape::again(&slot.text.to_string()));
             slot.version = edit.version;
             let (added, removed) = edit.n_bytes();
             self.bytes = self.bytes + added - removed;

@@ -107,6 +107,10 @@ impl DocumentAgent {
                 // An update that was decided applies to the sheet that it was decided for.
                 let shown = self.shown.as_mut().map(|shown| shown.apply(&update));
                 debug_assert!(shown.is_none_or(|applied| applied.is_ok()), "in order, each once");
+                let now = Self::now(ctx);
+                if let Some(companion) = &mut self.companion {
+                    companion.kept(update.seq, now);
+                }
             }
             Effect::LockLost { to, section, token } => match self.book.way(&to) {
                 // Full or gone: the fence refuses what the old holder does in its ignorance.
