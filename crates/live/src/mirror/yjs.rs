@@ -133,8 +133,10 @@ impl YrsMirror {
 
     fn empty(boot: Boot) -> Self {
         let doc = Doc::with_options(Options {
-            // Our offsets are bytes. What goes over the wire is in UTF-16 in any case.
-            offset_kind: OffsetKind::Bytes,
+            // Not `Bytes`, which is what we count in: an editor that cuts a surrogate pair makes two U+FFFD of it,
+            // 6 bytes of 4, and yrs 0.28.1 does not count that; it then subtracts more than there is (it panics, or
+            // counts garbage in release). In UTF-16 a cut changes no length.
+            offset_kind: OffsetKind::Utf16,
             // Formats are not let in: nothing to clean.
             cleanup_formatting: false,
             ..Options::with_client_id(yrs::ClientID::new(boot.client.get()))
@@ -223,9 +225,10 @@ impl Mirror for YrsMirror {
         }
         let mut txn = self.doc.transact_mut();
         if splices.len() <= limits::SPLICES_PER_EDIT_MAX {
-            write(&part.root, &mut txn, splices);
+            write(&part.root, &mut txn, &part.text, splices);
         } else {
-            write(&part.root, &mut txn, Splice::between(&part.text, &after).as_slice());
+            let one = Splice::between(&part.text, &after);
+            write(&part.root, &mut txn, &part.text, one.as_slice());
         }
         (part.text, self.len) = (after, total);
         Ok(txn.encode_update_v1().into())
@@ -294,21 +297,26 @@ impl Known for State<'_> {
     }
 }
 
-/// Applies splices that are known to fit.
-fn write(root: &TextRef, txn: &mut TransactionMut<'_>, splices: &[Splice]) {
+/// Applies splices that are known to fit `text`, which the root says.
+fn write(root: &TextRef, txn: &mut TransactionMut<'_>, text: &str, splices: &[Splice]) {
+    let mut text = text.to_owned();
     for splice in splices {
-        let (at, del) = (offset(splice.at), offset(splice.del));
+        let (before, rest) = text.split_at(splice.at);
+        let (at, del) = (units(before), units(&rest[..splice.del]));
         if del > 0 {
             root.remove_range(txn, at, del);
         }
         if !splice.insert.is_empty() {
             root.insert(txn, at, &splice.insert);
         }
+        text.replace_range(splice.at..splice.at + splice.del, &splice.insert);
     }
 }
 
-fn offset(bytes: usize) -> u32 {
-    u32::try_from(bytes).expect("invariant: a section is shorter than 4 GiB")
+/// Length in units of UTF-16, in which all Yjs counts.
+fn units(text: &str) -> u32 {
+    u32::try_from(text.encode_utf16().count())
+        .expect("invariant: a section is far below 4 Gi units")
 }
 
 /// The update of a transaction, if it changed anything.

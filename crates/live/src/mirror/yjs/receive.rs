@@ -2,7 +2,7 @@
 
 use super::{
     Mirror, ReceiveError, Received, SectionId, Splice, State, Verdict, YrsMirror, committed,
-    observe::Changes,
+    observe::{Changes, Part, splices_of},
     screen::{self, Screened},
     splice, write,
 };
@@ -66,14 +66,15 @@ impl YrsMirror {
     /// What really changed in the texts.
     fn changed(&self, changes: Changes) -> Vec<Change> {
         let txn = self.doc.transact();
-        let change = |(section, splices): (SectionId, Vec<Splice>)| {
+        let change = |(section, parts): (SectionId, Vec<Part>)| {
             let part = self.sections.get(&section)?;
             let after = part.root.get_string(&txn);
             // Where an editor cuts a surrogate pair in two, text changes that yrs reports as kept.
-            let splices = match splice::applied(&part.text, &splices) {
-                Ok(reported) if reported == after => splices,
-                _ => Splice::between(&part.text, &after).into_iter().collect(),
-            };
+            let right =
+                |splices: &Vec<Splice>| splice::applied(&part.text, splices).as_ref() == Ok(&after);
+            let splices = splices_of(&part.text, &parts).filter(right);
+            let splices = splices
+                .unwrap_or_else(|| Splice::between(&part.text, &after).into_iter().collect());
             // Inserted and removed again: the history grew, the text did not.
             (after != part.text).then_some(Change { section, splices, after })
         };
@@ -105,7 +106,7 @@ impl YrsMirror {
             _ => Splice::between(&change.after, &part.text).into_iter().collect(),
         };
         let mut txn = self.doc.transact_mut();
-        write(&part.root, &mut txn, &back);
+        write(&part.root, &mut txn, &change.after, &back);
         committed(txn)
     }
 }
