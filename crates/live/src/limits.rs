@@ -93,3 +93,7 @@ pub const HEARTBEAT: Duration = Duration::from_secs(10);
 /// How soon a connection is asked again for what it has and the mirror lacks, and told again that it may not write.
 // Its whole state may be the answer: at most one MiB per second and connection.
 pub const RESYNC_AFTER: Duration = Duration::from_secs(1);
+
+/// The longest that [`RESYNC_AFTER`] grows to while asking is in vain.
+// An editor that itself lacks what the mirror lacks cannot answer better the next time.
+pub const RESYNC_AFTER_MAX: Duration = Duration::from_secs(64);

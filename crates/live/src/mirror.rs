@@ -19,6 +19,7 @@ mod yjs;
 
 pub use boot::{Boot, ClientId, Entry, ParseSectionIdError, SectionId, Seed};
 pub use screen::Malformed;
+pub(crate) use screen::state_vector as check_state_vector;
 pub use splice::{Splice, SpliceError};
 pub use yjs::YrsMirror;
 

@@ -211,8 +211,8 @@ fn advance(clock: u64, len: u64) -> Result<u64, Malformed> {
     end.ok_or(Malformed::Clock)
 }
 
-/// Checks the bytes of a state vector, and counts what it names.
-pub(super) fn state_vector(bytes: &[u8]) -> Result<(), Malformed> {
+/// Checks the bytes of a state vector.
+pub(crate) fn state_vector(bytes: &[u8]) -> Result<(), Malformed> {
     let mut reader = Reader::new(bytes);
     for _ in 0..reader.number()? {
         let (_client, clock) = (reader.number()?, reader.number()?);

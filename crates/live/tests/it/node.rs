@@ -6,6 +6,14 @@ use std::{
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
+/// A change of one text, in units of UTF-16; `at` is taken modulo the length, `del` ends at the end.
+pub(crate) struct Change {
+    pub(crate) root: String,
+    pub(crate) at: usize,
+    pub(crate) del: usize,
+    pub(crate) insert: String,
+}
+
 pub(crate) struct Node {
     child: Child,
     input: ChildStdin,
@@ -62,19 +70,16 @@ impl Node {
         self.number(client);
     }
 
-    pub(crate) fn edit(
-        &mut self,
-        doc: u64,
-        root: &str,
-        at: usize,
-        del: usize,
-        insert: &str,
-    ) -> usize {
+    /// One transaction; the answer is its update.
+    pub(crate) fn edit(&mut self, doc: u64, changes: &[Change]) -> usize {
         let answer = self.command(1, doc);
-        self.bytes(root.as_bytes());
-        self.number(at as u64);
-        self.number(del as u64);
-        self.bytes(insert.as_bytes());
+        self.number(changes.len() as u64);
+        for Change { root, at, del, insert } in changes {
+            self.bytes(root.as_bytes());
+            self.number(*at as u64);
+            self.number(*del as u64);
+            self.bytes(insert.as_bytes());
+        }
         answer
     }
 

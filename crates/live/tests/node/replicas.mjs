@@ -9,20 +9,22 @@ const docs = new Map()
 const NOTHING = new Uint8Array()
 const utf8 = new TextEncoder()
 
-// At a UTF-16 offset, also in the middle of a surrogate pair: an editor's bug, but one that happens.
-const edit = (doc, section, at, del, insert) => {
+// The update of one transaction, whatever it does.
+const made = (doc, change) => {
   let update = NOTHING
   const keep = (bytes) => { update = bytes }
   doc.on('update', keep)
-  const text = doc.getText(section)
-  doc.transact(() => {
-    const start = at % (text.length + 1)
-    const len = Math.min(del, text.length - start)
-    if (len > 0) text.delete(start, len)
-    if (insert.length > 0) text.insert(start, insert)
-  })
+  doc.transact(change)
   doc.off('update', keep)
   return update
+}
+
+// At a UTF-16 offset, also in the middle of a surrogate pair: an editor's bug, but one that happens.
+const splice = (text, at, del, insert) => {
+  const start = at % (text.length + 1)
+  const len = Math.min(del, text.length - start)
+  if (len > 0) text.delete(start, len)
+  if (insert.length > 0) text.insert(start, insert)
 }
 
 const commands = [
@@ -34,7 +36,12 @@ const commands = [
   },
   function change (d) {
     const doc = docs.get(decoding.readVarUint(d))
-    return edit(doc, decoding.readVarString(d), decoding.readVarUint(d), decoding.readVarUint(d), decoding.readVarString(d))
+    return made(doc, () => {
+      for (let left = decoding.readVarUint(d); left > 0; left--) {
+        const text = doc.getText(decoding.readVarString(d))
+        splice(text, decoding.readVarUint(d), decoding.readVarUint(d), decoding.readVarString(d))
+      }
+    })
   },
   function apply (d) {
     const doc = docs.get(decoding.readVarUint(d))
@@ -59,12 +66,7 @@ const commands = [
   // Any change at all: JavaScript that gets the document. For what a hostile client might write.
   function run (d) {
     const doc = docs.get(decoding.readVarUint(d))
-    let update = NOTHING
-    const keep = (bytes) => { update = bytes }
-    doc.on('update', keep)
-    new Function('doc', 'Y', decoding.readVarString(d))(doc, Y)
-    doc.off('update', keep)
-    return update
+    return made(doc, () => new Function('doc', 'Y', decoding.readVarString(d))(doc, Y))
   }
 ]
 
