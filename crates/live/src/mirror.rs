@@ -170,3 +170,6 @@ pub trait Mirror {
     /// The text of a section, as the editors see it.
     fn text(&self, section: &SectionId) -> Option<&str>;
 }
+
+#[cfg(test)]
+mod tests;

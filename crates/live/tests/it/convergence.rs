@@ -21,7 +21,7 @@ use yrs::{
 };
 
 /// Traces in a usual run, and steps of each; `GGML_AGENT_TRACES` sets another number.
-const TRACES: u64 = 200;
+const TRACES: u64 = 1_000;
 const STEPS: usize = 24;
 /// Traces that share one question to node.
 const GROUP: u64 = 50;
