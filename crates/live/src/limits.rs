@@ -53,6 +53,11 @@ pub const CLIENT_ID_MAX: u64 = 1 << 53;
 // A name, a colour and a cursor are 300 bytes.
 pub const PRESENCE_LEN_MAX: usize = 4 * 1024;
 
+/// Largest presence clock taken from a client, exclusive.
+// Clocks go out one larger, also after the client left, and JavaScript ends at 2^53: beyond, every reader fails.
+// A client counts one per move: 2^48 is 9,000 years of 1,000 moves a second.
+pub const PRESENCE_CLOCK_MAX: u64 = 1 << 48;
+
 /// Most clients in one presence frame from a connection.
 // A stock editor echoes all that it was told: 1,000 people x ~300 B is within the frame anyway.
 pub const PRESENCE_ENTRIES_MAX: usize = 1_024;
@@ -81,6 +86,10 @@ pub const OUTBOX_LEN_MAX: usize = 1024 * 1024;
 /// How long document updates are collected before they go out as one frame.
 // Between 30 and 50 ms: below perception, and 20 streaming agents cost what one costs.
 pub const UPDATE_TICK: Duration = Duration::from_millis(40);
+
+/// Updates collected for a tick, in bytes; more go out at once (256 KiB).
+// A quarter of an outbox, so that one tick never makes a reader fall behind by itself.
+pub const COLLECTED_LEN_MAX: usize = OUTBOX_LEN_MAX / 4;
 
 /// How long presence is collected before it goes out as one frame.
 // A cursor five times a second looks alive; 1,000 people renewing cost 5 frames/s each, not 67.

@@ -77,6 +77,7 @@ pub struct Room<M> {
     presences: Presences,
     /// Updates for everyone, and when they go out.
     collected: Vec<Bytes>,
+    collected_len: usize,
     update_at: Option<Duration>,
     /// Edits of ours that are in the mirror and not durable yet.
     in_doubt: usize,
@@ -97,6 +98,7 @@ impl<M: Mirror> Room<M> {
             conns: BTreeMap::new(),
             presences,
             collected: Vec::new(),
+            collected_len: 0,
             update_at: None,
             in_doubt: 0,
             heartbeat_at,
@@ -180,6 +182,13 @@ impl<M: Mirror> Room<M> {
     }
 
     /// An edit of ours is durable: it goes to everyone with the next tick.
+    ///
+    /// To be called once for every update that [`apply`](Self::apply) or [`ours`](Self::ours) gave, in their order.
+    /// Until then nobody is given the mirror's state. An edit that cannot be made durable ends the room: load the
+    /// mirror from what is durable.
+    ///
+    /// # Panics
+    /// At the next tick, if `update` is none that the mirror gave.
     pub fn changed(&mut self, update: Bytes, now: Duration) {
         self.in_doubt = self.in_doubt.saturating_sub(1);
         self.collect(update, now);
@@ -278,13 +287,17 @@ impl<M: Mirror> Room<M> {
     }
 
     fn collect(&mut self, update: Bytes, now: Duration) {
+        self.collected_len += update.len();
         self.collected.push(update);
         self.update_at.get_or_insert(now + limits::UPDATE_TICK);
+        if self.collected_len > limits::COLLECTED_LEN_MAX {
+            self.send_updates();
+        }
     }
 
     /// Encoded once, shared by all outboxes. It goes back to its author too: a duplicate costs that one bytes only.
     fn send_updates(&mut self) {
-        self.update_at = None;
+        (self.update_at, self.collected_len) = (None, 0);
         let updates = std::mem::take(&mut self.collected);
         if updates.is_empty() {
             return;

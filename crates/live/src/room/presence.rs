@@ -128,7 +128,7 @@ impl Presences {
 
     /// Takes what a connection says of clients; all but its own are left aside.
     pub(super) fn hear(&mut self, conn: ConnId, user: &User, said: &[Presence<'_>], now: Duration) {
-        for presence in said {
+        for presence in said.iter().filter(|it| it.clock < limits::PRESENCE_CLOCK_MAX) {
             if self.bound(conn).is_none() && presence.state != GONE {
                 self.bind(conn, presence.client);
             }

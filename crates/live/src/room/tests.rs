@@ -265,6 +265,38 @@ fn what_a_client_says_of_itself_is_stamped_with_who_it_is() {
 }
 
 #[test]
+fn a_clock_that_would_end_javascripts_numbers_is_left_aside() {
+    let mut room = room_with("");
+    connect(&mut room, B, "ben", ms(0));
+    connect(&mut room, A, "ann", ms(0));
+    accept(&mut room, A, &say(client(100), limits::CLIENT_ID_MAX - 1, "{}"), ms(0));
+    room.disconnect(A, ms(1));
+    run(&mut room, ms(1_000));
+    let frames = drain(&mut room, B, ms(1_000));
+    let mut ben = Editor::new(200);
+    ben.hear(&frames);
+    assert!(!ben.there.contains_key(&100));
+}
+
+#[test]
+fn a_room_may_move_between_threads() {
+    fn is_send<T: Send>(_: &T) {}
+    is_send(&room_with(""));
+}
+
+#[test]
+fn many_bytes_do_not_wait_for_the_tick() {
+    let mut room = room_with("");
+    connect(&mut room, A, "ann", ms(0));
+    drain(&mut room, A, ms(0));
+    let text = "x".repeat(limits::COLLECTED_LEN_MAX - 2);
+    let update = room.apply(&section(), &[Splice::insert(0, text)]).unwrap();
+    room.changed(update, ms(0));
+    assert_eq!(room.outgoing(ms(0)).collect::<Vec<_>>(), [A]);
+    assert_eq!(drain(&mut room, A, ms(0)).len(), 1);
+}
+
+#[test]
 fn presence_that_others_would_stumble_over_is_left_aside() {
     let long = format!(r#"{{"x":"{}"}}"#, "x".repeat(limits::PRESENCE_LEN_MAX));
     for state in ["", "{", "7", "[]", "\"x\"", &long] {

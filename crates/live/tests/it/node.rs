@@ -30,14 +30,14 @@ impl Node {
         if !folder.join("node_modules/yjs").is_dir() {
             let required = std::env::var_os("GGML_AGENT_REQUIRE_NODE").is_some();
             assert!(!required, "{test}: run crates/live/tests/node/install first");
-            println!("skipped {test}: no Yjs; run crates/live/tests/node/install");
+            skip(test, "no Yjs; run crates/live/tests/node/install");
             return None;
         }
         let script = folder.join("replicas.mjs");
         let child =
             Command::new("node").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let Ok(mut child) = child else {
-            println!("skipped {test}: node does not start");
+            skip(test, "node does not start");
             return None;
         };
         let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
@@ -129,6 +129,11 @@ impl Node {
         let mut rest = body.as_slice();
         (0..std::mem::take(&mut self.commands)).map(|_| answer(&mut rest)).collect()
     }
+}
+
+/// Past the capture of the test's output: a test that did not run should be seen.
+fn skip(test: &str, why: &str) {
+    writeln!(std::io::stderr(), "skipped {test}: {why}").unwrap();
 }
 
 fn answer(rest: &mut &[u8]) -> Vec<u8> {
