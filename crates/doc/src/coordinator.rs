@@ -27,7 +27,7 @@ use crate::history::{History, SectionEdit, Update};
 use crate::limits::SUBSCRIBERS_MAX;
 use crate::record::Entry;
 use crate::section::{Document, SectionId};
-use crate::sheet::{Draft, Mode, Sheet, Slot};
+use crate::sheet::{About, Draft, Mode, Sheet, Slot};
 use crate::subscribers::Subscribers;
 use crate::text::Changes;
 pub use author::{Holder, Kind, OpId, ParseOpIdError};
@@ -355,6 +355,23 @@ impl Coordinator {
     #[must_use]
     pub fn read(&self, section: SectionId) -> Option<SectionView> {
         self.sheet.read(section)
+    }
+
+    /// What there is to know about one section beside its text.
+    #[must_use]
+    pub fn about_section(&self, section: SectionId) -> Option<About> {
+        self.sheet.about(section)
+    }
+
+    /// How many sections there ever were, the archived ones counted.
+    #[must_use]
+    pub fn n_sections(&self) -> usize {
+        self.sheet.slots.len()
+    }
+
+    /// What there is to know about every section that ever was, beside its text, in the order in which they came.
+    pub fn about(&self) -> impl Iterator<Item = About> {
+        (0..self.sheet.slots.len()).filter_map(|n| self.sheet.about(SectionId::nth(n)))
     }
 
     /// The whole document as it is now.

@@ -48,7 +48,7 @@ pub use coordinator::{
 };
 pub use rope::Text;
 pub use section::{Document, LoadError, Section, SectionId};
-pub use sheet::Mode;
+pub use sheet::{About, Mode};
 pub use text::{Change, Changes};
 
 #[cfg(test)]

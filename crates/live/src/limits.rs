@@ -83,6 +83,11 @@ pub const OUTBOX_FRAMES_MAX: usize = 256;
 /// Bytes waiting for one connection, of more than one frame (1 MiB).
 pub const OUTBOX_LEN_MAX: usize = 1024 * 1024;
 
+/// Frames on their way to one socket.
+// What waits for the socket's task, which writes all that is there at once; more waits in the room, where it is
+// merged.
+pub const LINK_FRAMES_MAX: usize = 16;
+
 /// How long document updates are collected before they go out as one frame.
 // Between 30 and 50 ms: below perception, and 20 streaming agents cost what one costs.
 pub const UPDATE_TICK: Duration = Duration::from_millis(40);

@@ -313,7 +313,7 @@ impl DocumentAgent {
                 self.tick = None;
                 let now = Self::now(ctx);
                 if let Some(companion) = &mut self.companion {
-                    companion.tick(now);
+                    companion.tick(&self.coordinator, now);
                 }
             }
             DocMsg::HolderGone(holder) => self.holder_gone(&holder, ctx),
