@@ -36,6 +36,7 @@ impl Coordinator {
             history: self.history.clone(),
             last_token: self.locks.last_token(),
             leases: self.locks.leases().map(|lease| (lease.section, lease)).collect(),
+            reservations: self.locks.reserved().collect(),
             lives: self.lives.clone(),
         }
     }
@@ -49,13 +50,15 @@ impl Coordinator {
     #[must_use]
     pub fn resume(record: Record, limits: Limits, now: Duration) -> Self {
         let bytes = record.len();
-        let Record { front, slots, seq, history, last_token, leases, lives } = record;
+        let Record { front, slots, seq, history, last_token, leases, reservations, lives } = record;
+        let mut locks = Locks::restore(limits, last_token, leases.into_values(), now);
+        locks.restore_reserved(reservations, now);
         Self {
             front,
             slots,
             bytes,
             seq,
-            locks: Locks::restore(limits, last_token, leases.into_values(), now),
+            locks,
             history,
             subscribers: Subscribers::default(),
             lives,
@@ -93,6 +96,8 @@ pub(super) fn take_leases(locks: &mut Locks<SectionId, Holder>, entries: &mut Ve
     entries.extend(locks.take_changes().into_iter().map(|change| match change {
         Change::Held(lease) => Entry::Held(lease),
         Change::Free { section } => Entry::Free { section },
+        Change::Reserved { section, holder, length } => Entry::Reserved { section, holder, length },
+        Change::Unreserved { section, holder } => Entry::Unreserved { section, holder },
     }));
 }
 

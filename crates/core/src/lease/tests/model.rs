@@ -329,7 +329,7 @@ fn random_request(
         1 => OnBusy::Queue { until: Some(now + Duration::from_secs(rng.below(15))) },
         _ => OnBusy::Queue { until: None },
     };
-    Request { holder, sections, lease: Duration::from_secs(1 + rng.below(20)), on_busy }
+    Request::new(holder, sections, Duration::from_secs(1 + rng.below(20)), on_busy)
 }
 
 fn sorted(mut events: Vec<Ev>) -> Vec<Ev> {
