@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{
-    Busy, Change, Event, Grant, Limits, Locks, OnBusy, Outcome, Request, RequestError, Stale, Token,
+    Busy, Change, Event, Grant, Lease, Limits, Locks, OnBusy, Outcome, Request, RequestError,
+    Stale, Token,
 };
 
 mod model;
+mod reference;
+mod rights;
 
 type Table = Locks<&'static str, u32>;
 

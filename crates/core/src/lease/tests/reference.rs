@@ -1,5 +1,9 @@
 //! The locks of a document as plainly as can be said: lists, looked through from the start.
 
+mod acts;
+
+use std::cmp::Ordering;
+
 use super::*;
 use crate::lease::{Lease, OPS_MAX, Op, Over, PAST_OPS_MAX, PREEMPTORS_MAX, PreemptError, Rank};
 
@@ -23,7 +27,7 @@ pub(super) struct Lock {
     pub(super) s: u8,
     pub(super) lease: Lease<u8>,
     pub(super) told: Duration,
-    pub(super) hold: Duration,
+    pub(super) hold_max: Option<Duration>,
     pub(super) ops: Vec<Op>,
 }
 
@@ -64,7 +68,11 @@ impl Reference {
         let clock = self.clock(now);
         self.end_intents(|_, _, end| end <= clock, out);
     }
-    pub(super) fn end_intents(&mut self, over: impl Fn(u8, u8, Duration) -> bool, out: &mut Vec<Ev>) {
+    pub(super) fn end_intents(
+        &mut self,
+        over: impl Fn(u8, u8, Duration) -> bool,
+        out: &mut Vec<Ev>,
+    ) {
         for (section, holder, ..) in self.intents.extract_if(.., |i| over(i.0, i.1, i.2)) {
             out.push(Event::ReservationEnded { section, holder });
         }
@@ -89,9 +97,24 @@ impl Reference {
                 self.token += 1;
                 let hold = r.hold_max.unwrap_or(Duration::MAX).min(self.limits.hold_max);
                 let (token, hold_end) = (Token::from_u64(self.token), clock + hold);
-                let lease = Lease { holder: r.holder, token, deadline: clock, since: now, length: clock,
-                    hold_end, depth: u32::from(op.is_none()), rank: r.rank, revoked_at: None };
-                self.locks.push(Lock { s: section, lease, told: clock, hold, ops: vec![] });
+                let lease = Lease {
+                    holder: r.holder,
+                    token,
+                    deadline: clock,
+                    since: now,
+                    length: clock,
+                    hold_end,
+                    depth: u32::from(op.is_none()),
+                    rank: r.rank,
+                    revoked_at: None,
+                };
+                self.locks.push(Lock {
+                    s: section,
+                    lease,
+                    told: clock,
+                    hold_max: r.hold_max,
+                    ops: vec![],
+                });
             }
             let l = self.locks.iter_mut().find(|l| l.s == section).unwrap();
             l.told = l.told.max((clock + r.lease).min(l.lease.hold_end));
@@ -129,13 +152,24 @@ impl Reference {
         Outcome::Queued { position: 1 + r.sections.iter().map(before).max().unwrap() }
     }
     /// Nobody waits who holds, nor where `max` of this kind wait.
-    fn may_wait(&self, r: &Request<u8, u8>, wanted: u8, max: usize, kind: &dyn Fn(Option<Over>) -> bool)
-    -> Result<(), RequestError<u8>> {
-        if let Some(held) = self.locks.iter().filter(|l| l.lease.holder == r.holder).map(|l| l.s).min() {
+    fn may_wait(
+        &self,
+        r: &Request<u8, u8>,
+        wanted: u8,
+        max: usize,
+        kind: &dyn Fn(Option<Over>) -> bool,
+    ) -> Result<(), RequestError<u8>> {
+        if let Some(held) =
+            self.locks.iter().filter(|l| l.lease.holder == r.holder).map(|l| l.s).min()
+        {
             return Err(RequestError::WaitWhileHolding { held, wanted });
         }
-        let others = |s: &u8| self.waits.iter()
-            .filter(|w| kind(w.2) && w.0.sections.contains(s) && w.0.holder != r.holder).count();
+        let others = |s: &u8| {
+            self.waits
+                .iter()
+                .filter(|w| kind(w.2) && w.0.sections.contains(s) && w.0.holder != r.holder)
+                .count()
+        };
         match r.sections.iter().find(|s| others(s) >= max) {
             Some(s) => Err(RequestError::QueueFull { section: *s, len: others(s) }),
             None => Ok(()),
@@ -145,12 +179,17 @@ impl Reference {
         if self.consider(&r)? {
             return Ok(self.place(&r));
         }
-        let blocked = r.sections.iter().find_map(|s| match (self.on(*s), self.wanting(*s).first()) {
-            (Some(l), _) if l.lease.holder == r.holder => None,
-            (Some(l), _) => Some((*s, Busy::Held { holder: l.lease.holder, until: self.end(l) })),
-            (None, first) => first.map(|to| (*s, Busy::Promised { to: *to })),
-        });
-        let Some((section, busy)) = blocked else { return Ok(Outcome::Granted(self.take(&r, now))) };
+        let blocked =
+            r.sections.iter().find_map(|s| match (self.on(*s), self.wanting(*s).first()) {
+                (Some(l), _) if l.lease.holder == r.holder => None,
+                (Some(l), _) => {
+                    Some((*s, Busy::Held { holder: l.lease.holder, until: self.end(l) }))
+                }
+                (None, first) => first.map(|to| (*s, Busy::Promised { to: *to })),
+            });
+        let Some((section, busy)) = blocked else {
+            return Ok(Outcome::Granted(self.take(&r, now)));
+        };
         match r.on_busy {
             OnBusy::Queue { until } if until.is_none_or(|until| until > now) => {
                 self.may_wait(&r, section, self.limits.waiters_max, &|_| true)?;
@@ -160,14 +199,23 @@ impl Reference {
             _ => Ok(Outcome::Denied { section, busy }),
         }
     }
-    pub(super) fn preempt(&mut self, r: Request<u8, u8>, over: Over, grace: Duration, now: Duration, out: &mut Vec<Ev>)
-    -> Result<Outcome<u8, u8>, PreemptError<u8, u8>> {
+    pub(super) fn preempt(
+        &mut self,
+        r: Request<u8, u8>,
+        over: Over,
+        grace: Duration,
+        now: Duration,
+        out: &mut Vec<Ev>,
+    ) -> Result<Outcome<u8, u8>, PreemptError<u8, u8>> {
         self.consider(&r)?;
         for &section in r.sections.iter().filter(|_| over == Over::LowerRank) {
             let held = self.on(section).map(|l| (l.lease.holder, l.lease.rank));
-            let mine = self.waits.iter().filter(|w| w.2.is_some() && w.0.sections.contains(&section));
+            let mine =
+                self.waits.iter().filter(|w| w.2.is_some() && w.0.sections.contains(&section));
             let mut all = held.into_iter().chain(mine.map(|w| (w.0.holder, w.0.rank)));
-            if let Some((holder, rank)) = all.find(|(h, rank)| *h != r.holder && (r.rank, *rank) != (Rank::Person, Rank::Agent)) {
+            if let Some((holder, rank)) = all
+                .find(|(h, rank)| *h != r.holder && (r.rank, *rank) != (Rank::Person, Rank::Agent))
+            {
                 return Err(PreemptError::RankTooLow { section, holder, rank });
             }
         }
