@@ -39,7 +39,7 @@ mod tests;
 use std::fmt;
 use std::time::Duration;
 
-pub use error::{PreemptError, RequestError, ReserveError, Stale, TooManyProtected};
+pub use error::{PreemptError, Preempted, RequestError, ReserveError, Stale, TooManyProtected};
 pub use event::{Change, Event, Kept, Step};
 pub use request::{Busy, Grant, OnBusy, Op, OpId, Outcome, Over, Rank, Request};
 pub use table::{Locks, Row};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 #[cfg(doc)]
 use super::{Locks, Request};
-use super::{OpId, Over, Rank, Token};
+use super::{OpId, Outcome, Over, Rank, Token};
 
 /// Why a [`Request`] was not even considered. The asker is at fault, except for [`Self::QueueFull`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -112,6 +112,9 @@ impl<S: fmt::Debug, H> PreemptError<S, H> {
         }
     }
 }
+
+/// What a [preemption](Locks::preempt) is answered.
+pub type Preempted<S, H> = Result<Outcome<S, H>, PreemptError<S, H>>;
 
 /// Why a [reservation](Locks::reserve) was refused. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -76,7 +76,7 @@ impl<S: Ord + Clone + Debug, H: Ord + Clone> Locks<S, H> {
         if self.protected.remove(holder) {
             let lease_now = self.lease_time(now);
             for section in self.held_by.get(holder).cloned().unwrap_or_default() {
-                let held = self.held.get_mut(&section).expect("invariant: it is held");
+                let Some(held) = self.held.get_mut(&section) else { continue };
                 let renewed = lease_now.saturating_add(held.lease.length).max(held.promised);
                 held.promised = renewed.min(held.lease.hold_end);
                 let promised = held.promised;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Locks, Terms, Waiter};
 use crate::lease::{
-    Event, Outcome, Over, PREEMPTORS_MAX, PreemptError, Request, RequestError, Step,
+    Event, Outcome, Over, PREEMPTORS_MAX, PreemptError, Preempted, Request, RequestError, Step,
 };
 
 impl<S: Ord + Clone + Debug, H: Ord + Clone> Locks<S, H> {
@@ -26,7 +26,7 @@ impl<S: Ord + Clone + Debug, H: Ord + Clone> Locks<S, H> {
         over: Over,
         grace: Duration,
         now: Duration,
-    ) -> Step<Result<Outcome<S, H>, PreemptError<S, H>>, S, H> {
+    ) -> Step<Preempted<S, H>, S, H> {
         let mut events = self.expire(now);
         let answer = self.take_over(request, over, grace, now, &mut events);
         Step { answer, events }
@@ -39,7 +39,7 @@ impl<S: Ord + Clone + Debug, H: Ord + Clone> Locks<S, H> {
         grace: Duration,
         now: Duration,
         events: &mut Vec<Event<S, H>>,
-    ) -> Result<Outcome<S, H>, PreemptError<S, H>> {
+    ) -> Preempted<S, H> {
         let Request { holder, sections, lease, on_busy: _, hold_max, rank, op } = request;
         let terms = Terms { lease, hold_max, rank, op };
         let waits = self.waits_for(&holder, &sections, terms)?;

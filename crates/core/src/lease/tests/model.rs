@@ -250,15 +250,7 @@ impl Pair {
                 let op = op.map(Op::Release);
                 format!("{:?}", reference.release(claimed, op, now, &mut out))
             }
-            Call::Force(section) => {
-                let held = reference.on(section).is_some();
-                let lease = held.then(|| reference.remove(section));
-                out.extend(lease.map(|lease| {
-                    let (holder, token) = (lease.holder, lease.token);
-                    Event::Revoked { section, holder, token }
-                }));
-                format!("{:?}", lease.map(|lease| lease.token))
-            }
+            Call::Force(section) => format!("{:?}", reference.force(section, &mut out)),
             Call::Cancel(_) => format!("{left:?}"),
             Call::Protect(holder) => {
                 reference.protected.push(holder);
@@ -385,9 +377,8 @@ fn run(calls: &[Timed], counts: &mut Counts) {
         pair.agree(now);
         let told = events.iter().map(|event| format!("{event:?}"));
         for text in told.chain([answer]) {
-            let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-            let name = words.filter(|word| *word != "Ok" && *word != "Err").next();
-            let name = name.unwrap_or_default();
+            let mut words = text.split(|c: char| !c.is_alphanumeric());
+            let name = words.find(|word| !["", "Ok", "Err"].contains(word)).unwrap_or_default();
             match counts.get_mut(name) {
                 Some(n) => *n += 1,
                 None => drop(counts.insert(name.to_owned(), 1)),

@@ -10,11 +10,14 @@ use crate::lease::{Lease, OPS_MAX, Op, Over, PAST_OPS_MAX, PREEMPTORS_MAX, Preem
 type Ev = Event<u8, u8>;
 type Asked = Result<Outcome<u8, u8>, RequestError<u8>>;
 
+/// What is wanted, until when, and whether by preemption.
+pub(super) type Waits = (Request<u8, u8>, Option<Duration>, Option<Over>);
+
 #[derive(Default)]
 pub(super) struct Reference {
     pub(super) limits: Limits,
     pub(super) locks: Vec<Lock>,
-    pub(super) waits: Vec<(Request<u8, u8>, Option<Duration>, Option<Over>)>,
+    pub(super) waits: Vec<Waits>,
     /// Section, holder, end, length.
     pub(super) intents: Vec<(u8, u8, Duration, Duration)>,
     pub(super) protected: Vec<u8>,

@@ -52,6 +52,13 @@ impl Reference {
         Ok(())
     }
 
+    pub(crate) fn force(&mut self, section: u8, out: &mut Vec<Ev>) -> Option<Token> {
+        self.on(section)?;
+        let Lease { holder, token, .. } = self.remove(section);
+        out.push(Event::Revoked { section, holder, token });
+        Some(token)
+    }
+
     pub(crate) fn withdraw(&mut self, holder: u8, out: &mut Vec<Ev>) -> bool {
         let own = self.waits.extract_if(.., |w| w.0.holder == holder);
         let left = own.map(|w| Event::Withdrawn { holder, sections: w.0.sections });
