@@ -89,7 +89,7 @@ impl Coordinator {
                 return Err(LockError::UnknownSection { section: *section });
             }
             let Lock { sections, lease, on_busy } = lock;
-            let request = Request { holder: holder.clone(), sections, lease, on_busy };
+            let request = Request::new(holder.clone(), sections, lease, on_busy);
             let step = self.locks.request(request, now);
             tell(step.events, &mut outs);
             Ok(step.answer?)
@@ -455,7 +455,8 @@ fn tell(events: Vec<Event<SectionId, Holder>>, outs: &mut Vec<Out>) {
             Event::Granted { holder, grants } => {
                 Some((holder.clone(), Note::LockGranted { grants: grants.clone() }))
             }
-            Event::Expired { section, holder, token } => {
+            Event::Expired { section, holder, token }
+            | Event::Revoked { section, holder, token } => {
                 Some((holder.clone(), Note::LockLost { section: *section, token: *token }))
             }
             Event::WaitTimedOut { holder, sections } => {

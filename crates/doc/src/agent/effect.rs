@@ -72,7 +72,7 @@ impl DocumentAgent {
             Event::Expired { section, holder, token } => {
                 self.publish(&holder, DocEventKind::Expired { section, token });
             }
-            Event::Lost { section, holder, token } => {
+            Event::Lost { section, holder, token } | Event::Revoked { section, holder, token } => {
                 self.publish(&holder, DocEventKind::TakenBack { section, token });
             }
             // A grant is published when it is told; a waiter's end is told by its note.
