@@ -152,17 +152,18 @@ impl<B: FnMut() -> Boot + Send + 'static> Beside<B> {
         host: &mut Host<'_>,
         now: Duration,
     ) {
-        let mut edits: Vec<(SectionId, Changes)> = Vec::with_capacity(changes.len());
+        let mut edits: BTreeMap<SectionId, Changes> = BTreeMap::new();
         for (section, splices) in &changes {
             let Some(section) = number(section) else { continue };
-            let one = |Splice { at, del, insert }: &Splice| Changes::one(*at, *del, insert.clone());
-            let all = splices.iter().map(one);
-            let Some(all) = all.reduce(|all, next| all.compose(&next)) else { continue };
-            match edits.iter_mut().find(|(known, _)| *known == section) {
-                Some((_, known)) => *known = known.compose(&all),
-                None => edits.push((section, all)),
+            let all = edits.entry(section).or_default();
+            for Splice { at, del, insert } in splices {
+                // Each refers to the text that the ones before it left, so none can miss it.
+                if let Ok(next) = all.compose(&Changes::one(*at, *del, insert.clone())) {
+                    *all = next;
+                }
             }
         }
+        let edits: Vec<(SectionId, Changes)> = edits.into_iter().collect();
         let touched: Vec<SectionId> = edits.iter().map(|(section, _)| *section).collect();
         if host.typed(holder, edits, now).is_none() {
             // More than a document holds, or nothing at all: the document's text is the one that counts.
@@ -223,8 +224,9 @@ impl<B: FnMut() -> Boot + Send + 'static> Companion for Beside<B> {
             Seed::new(name(section), text.unwrap_or_default(), entry)
         };
         let seeds = self.outline.iter().map(seed).collect();
-        let mirror = YrsMirror::open(boot, seeds)
-            .expect("invariant: a document is within the limits of a mirror, and names each section once");
+        let mirror = YrsMirror::open(boot, seeds).expect(
+            "invariant: a document is within the limits of a mirror, and names each section once",
+        );
         self.room = Some(Room::new(&self.document, mirror, now));
         self.facts.mark();
     }

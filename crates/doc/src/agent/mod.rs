@@ -32,8 +32,8 @@ pub use self::event::{DocEvent, DocEventKind};
 use self::gate::Gate;
 use self::keeper::Keeper;
 use crate::coordinator::{
-    Accepted, Coordinator, Edit, EditError, Holder, Lock, LockError, SectionView, Snapshot,
-    SubscribeError,
+    Accepted, Coordinator, Edit, EditError, Holder, Lock, LockError, ReserveRefused, SectionView,
+    Snapshot, SubscribeError,
 };
 use crate::section::{Document, SectionId};
 use crate::sheet::Sheet;
@@ -47,6 +47,21 @@ const RETRY_AFTER: Duration = Duration::from_millis(100);
 pub enum DocMsg {
     #[doc(hidden)]
     Lock { client: Client, lock: Lock, reply: Reply<Result<Vec<Grant<SectionId>>, LockDenied>> },
+    #[doc(hidden)]
+    Preempt {
+        client: Client,
+        lock: Lock,
+        reply: Reply<Result<Option<Vec<Grant<SectionId>>>, LockError>>,
+    },
+    #[doc(hidden)]
+    ForceRelease { by: Holder, section: SectionId, reply: Reply<Option<Token>> },
+    #[doc(hidden)]
+    Reserve {
+        client: Client,
+        section: SectionId,
+        lease: Duration,
+        reply: Reply<Result<Duration, ReserveRefused>>,
+    },
     #[doc(hidden)]
     Release { client: Client, section: SectionId, token: Token, reply: Reply<Result<(), Stale>> },
     #[doc(hidden)]
@@ -67,6 +82,9 @@ pub enum DocMsg {
     Read { section: SectionId, reply: Reply<Option<SectionView>> },
     #[doc(hidden)]
     Snapshot { reply: Reply<Snapshot> },
+    /// To be asked about itself.
+    #[doc(hidden)]
+    Look(Look),
     /// For the companion.
     #[doc(hidden)]
     Companion(Box<dyn Any + Send>),
@@ -86,6 +104,16 @@ pub enum DocMsg {
     KeepAgain,
     #[doc(hidden)]
     Envelope(Envelope),
+}
+
+/// A question about a document: see [`DocumentRef::look`].
+#[doc(hidden)]
+pub struct Look(Box<dyn FnOnce(&Coordinator, Duration) + Send>);
+
+impl std::fmt::Debug for Look {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Look")
+    }
 }
 
 /// The agent of one document.
@@ -250,6 +278,7 @@ impl DocumentAgent {
     fn turn_away(message: DocMsg) -> Option<DocMsg> {
         match message {
             DocMsg::Edit { reply, .. } => reply.send(Err(EditError::Unsaved)),
+            DocMsg::Preempt { reply, .. } => reply.send(Err(LockError::Unsaved)),
             DocMsg::Lock { reply, .. } => {
                 reply.send(Err(LockDenied::Refused(LockError::Unsaved)));
             }
@@ -280,6 +309,34 @@ impl DocumentAgent {
                 self.meet(&client, ctx);
                 self.lock(&client.holder, lock, Waiting::Reply(reply), ctx);
             }
+            DocMsg::Preempt { client, lock, reply } => {
+                self.meet(&client, ctx);
+                let step = self.coordinator.preempt(&client.holder, lock, Self::now(ctx));
+                self.carry_out(step.outs);
+                let answer = step.answer.map(|outcome| match outcome {
+                    Outcome::Granted(grants) => Some(grants),
+                    Outcome::Queued { .. } | Outcome::Denied { .. } => None,
+                });
+                for grant in answer.iter().flatten().flatten() {
+                    self.publish(&client.holder, DocEventKind::granted(grant));
+                }
+                self.hold(Effect::Preempt(reply, answer));
+            }
+            DocMsg::ForceRelease { by, section, reply } => {
+                let step = self.coordinator.force_release(section, Self::now(ctx));
+                self.carry_out(step.outs);
+                if let Some(token) = step.answer {
+                    self.publish(&by, DocEventKind::Forced { section, token });
+                }
+                self.hold(Effect::ForceRelease(reply, step.answer));
+            }
+            DocMsg::Reserve { client, section, lease, reply } => {
+                self.meet(&client, ctx);
+                let now = Self::now(ctx);
+                let step = self.coordinator.reserve(&client.holder, section, lease, now);
+                self.carry_out(step.outs);
+                self.hold(Effect::Reserve(reply, step.answer));
+            }
             DocMsg::Release { client, section, token, reply } => {
                 let answer = self.release(&client.holder, section, token, ctx);
                 self.hold(Effect::Release(reply, answer));
@@ -308,6 +365,7 @@ impl DocumentAgent {
                 reply.send(self.sheet().read(section));
             }
             DocMsg::Snapshot { reply } => reply.send(self.sheet().snapshot()),
+            DocMsg::Look(look) => self.hold(Effect::Look(look)),
             DocMsg::Companion(message) => self.companion_message(message, ctx),
             DocMsg::Tick => {
                 self.tick = None;

@@ -53,7 +53,11 @@ impl Facts {
 }
 
 /// What our own page is told of an edit that was undone.
-pub(super) fn refusal(section: &mirror::SectionId, document: &Coordinator, now: Duration) -> String {
+pub(super) fn refusal(
+    section: &mirror::SectionId,
+    document: &Coordinator,
+    now: Duration,
+) -> String {
     let id = section.as_str().parse::<SectionId>().ok();
     let holder = id.and_then(|id| document.lease(id, now)).map(|lease| author(&lease.holder));
     json!({ "kind": "refused", "section": section.as_str(), "by": holder, "text": "" }).to_string()
