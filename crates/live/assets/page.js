@@ -39,6 +39,9 @@ function notice(...content) {
 
 function banner(text, action) {
   const element = byId("banner");
+  // Each attempt to connect comes here: the button must stay the same element.
+  if (element.dataset.text === text) return;
+  element.dataset.text = text;
   element.hidden = !text;
   element.replaceChildren(...(text ? [h("span", {}, text), ...(action ? [button(action.label, action.run, "small")] : [])] : []));
 }

@@ -107,12 +107,7 @@ export class SectionEditor {
             { key: "Mod-y", mac: "Mod-Shift-z", run: () => this.step("redo"), preventDefault: true },
             { linux: "Ctrl-Shift-z", run: () => this.step("redo"), preventDefault: true },
           ])),
-          EditorView.domEventHandlers({
-            beforeinput: (event) => {
-              const step = { historyUndo: "undo", historyRedo: "redo" }[event.inputType];
-              return step ? this.step(step) : false;
-            },
-          }),
+          EditorView.domEventHandlers({ beforeinput: (event, view) => this.beforeInput(event, view) }),
           yCollab(ytext, null, { undoManager: undo }),
           minimalSetup,
           markdown({ base: markdownLanguage, completeHTMLTags: false, pasteURLAsLink: true }),
@@ -130,6 +125,17 @@ export class SectionEditor {
         ],
       }),
     });
+  }
+
+  beforeInput(event, view) {
+    const step = { historyUndo: "undo", historyRedo: "redo" }[event.inputType];
+    if (step) return this.step(step);
+    // Left to itself, the browser types over a selection in the style of what was there, as an inline style: it would have
+    // no effect, since CodeMirror draws the line anew, but the content security policy forbids it.
+    const over = event.inputType === "insertText" && event.data !== null && !view.composing && !view.state.selection.main.empty;
+    if (!over || view.state.readOnly) return false;
+    view.dispatch(view.state.replaceSelection(event.data), { userEvent: "input.type", scrollIntoView: true });
+    return true;
   }
 
   step(what) {

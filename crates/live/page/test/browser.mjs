@@ -10,8 +10,9 @@ export async function launch() {
   const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"] });
   const complaints = [];
   return {
-    browser,
     complaints,
+    closeContexts: () => Promise.all(browser.contexts().map((context) => context.close())),
+    close: () => browser.close(),
     /** A page of its own context: its own storage, its own network switch. `expect`: patterns of console errors that are part of the test. */
     async page(url, { name, expect = [], init, ...options } = {}) {
       const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
@@ -21,6 +22,7 @@ export async function launch() {
       if (init) await context.addInitScript(init);
       const page = await context.newPage();
       const note = (text) => expect.some((pattern) => pattern.test(text)) || complaints.push(`${name ?? "page"}: ${text}`);
+      page.setDefaultTimeout(10_000);
       page.on("console", (message) => ["error", "warning"].includes(message.type()) && note(`${message.type()}: ${message.text()}`));
       page.on("pageerror", (error) => note(`pageerror: ${error.stack}`));
       await page.goto(url);
