@@ -118,6 +118,8 @@ function accept(mock, ws, url) {
   }));
   mock.table();
   const here = [...mock.people].filter(([, { json }]) => json !== "null").map(([client]) => client);
+  // Who comes back remembers the clocks it saw, and takes only higher ones.
+  for (const client of here) mock.people.get(client).clock++;
   ws.send(presence(mock, here));
   ws.on("message", (data) => room === mock.room && read(mock, conn, new Uint8Array(data)));
   ws.on("close", () => {
