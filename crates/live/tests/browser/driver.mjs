@@ -108,6 +108,7 @@ async function editAndCut() {
   await wait(Number(args.cut));
   result.noticed_loss = (await Promise.all(lost.map((c) => c.call("connected")))).every((connected) => !connected);
   for (const c of lost) c.net.restore();
+  result.reconnected_ms = await until(async () => (await Promise.all(lost.map((c) => c.call("connected")))).every(Boolean), 60);
   result.presence_after_cut_ms = await until(() => everybody(clients), 60);
   await wait(seconds / 2);
   result.edits = (await Promise.all(clients.map((c) => c.call("stop")))).reduce((sum, n) => sum + n, 0);

@@ -5,10 +5,11 @@ import { connect, createServer } from "node:net";
 
 export async function network() {
   const pairs = new Set();
+  const held = new Set();
   let cut = false;
   const server = createServer((client) => {
     client.on("error", () => {});
-    if (cut) return client.pause(); // accepted by the system, answered by nobody
+    if (cut) return held.add(client.pause());
     client.once("data", (first) => open(client, first));
   });
   function open(client, first) {
@@ -45,12 +46,14 @@ export async function network() {
         upstream.pause();
       }
     },
-    /** The network is back. Connections from before are gone, as after a long loss. */
+    /** The network is back: connections from before are gone, as after a long loss; those that were begun meanwhile are made. */
     restore() {
       cut = false;
+      for (const client of held) client.once("data", (first) => open(client, first)).resume();
+      held.clear();
       for (const pair of pairs) for (const side of pair) side.destroy();
       pairs.clear();
     },
-    close: () => (server.close(), [...pairs].flat().forEach((side) => side.destroy())),
+    close: () => (server.close(), [...pairs, ...held].flat().forEach((side) => side.destroy())),
   };
 }
