@@ -66,9 +66,10 @@ export function diffView(runs) {
   const parts = runs.map(({ op, text }, at) => {
     if (op === "insert") return h("ins", {}, text);
     if (op === "delete") return h("del", {}, text);
-    const head = at === 0 ? "" : text.slice(0, KEEP_MAX);
-    const tail = at === runs.length - 1 ? "" : text.slice(-KEEP_MAX);
-    return head.length + tail.length >= text.length ? text : `${head} … ${tail}`;
+    // Cut between words.
+    const head = at === 0 ? "" : text.slice(0, KEEP_MAX).replace(/\S*$/, "");
+    const tail = at === runs.length - 1 ? "" : text.slice(-KEEP_MAX).replace(/^\S*/, "");
+    return head.length + tail.length >= text.length ? text : `${head}…${tail}`;
   });
   const unchanged = runs.every((run) => run.op === "keep");
   return h("div", { class: "diff" }, unchanged ? h("p", { class: "quiet" }, "No difference.") : parts);

@@ -3,7 +3,8 @@ import { Awareness, WebsocketProvider, Y, readVarString } from "./editor.js";
 import { Rescue } from "./rescue.js";
 
 const NOTICE = 100;
-const EPOCH_CHANGED = 4001;
+// A new epoch; an update that the server cannot take: this copy cannot be synced any more, a new one can.
+const REOPEN = [4001, 4003];
 
 /**
  * Events: `open` (a new Y.Doc, with the base answer), `status` (`connecting`, `live`, `offline`, `ended`), `table` (locks and
@@ -29,6 +30,7 @@ export class Link extends EventTarget {
     const base = await this.api.document();
     this.base = base;
     this.doc = new Y.Doc();
+    this.table = { seq: 0, sections: {} };
     this.awareness = new Awareness(this.doc);
     this.awareness.setLocalStateField("user", this.user);
     const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${this.api.base}/ws`;
@@ -39,13 +41,13 @@ export class Link extends EventTarget {
       disableBc: true,
       connect: false,
       maxBackoffTime: 5000,
-      shouldReconnect: ({ code }) => code !== EPOCH_CHANGED && !(code >= 4400 && code < 4500),
+      shouldReconnect: ({ code }) => !REOPEN.includes(code) && !(code >= 4400 && code < 4500),
     });
     this.provider.messageHandlers[NOTICE] = (_encoder, decoder) => this.tell("notice", JSON.parse(readVarString(decoder)));
     this.provider.on("status", ({ status }) => status === "disconnected" && this.set("offline"));
     this.provider.on("connection-error", () => this.set("offline"));
     this.provider.on("sync", (synced) => synced && this.synced());
-    this.provider.on("closed", ({ code, reason }) => (code === EPOCH_CHANGED ? this.reopen() : this.set("ended", reason)));
+    this.provider.on("closed", ({ code, reason }) => (REOPEN.includes(code) ? this.reopen() : this.set("ended", reason)));
     this.doc.on("update", (_update, origin) => {
       if (origin !== this.provider && this.status === "offline") this.unsent = true;
     });
@@ -56,7 +58,7 @@ export class Link extends EventTarget {
   }
 
   heard() {
-    const table = this.awareness.getStates().get(this.base.server_client)?.doc;
+    const table = this.awareness.getStates().get(this.base.server_client)?.server;
     if (table && table !== this.heardTable) {
       this.heardTable = table;
       this.takeTable(table);
@@ -68,7 +70,9 @@ export class Link extends EventTarget {
   takeTable(table) {
     const now = performance.now();
     for (const entry of Object.values(table.sections)) if (entry.lock) entry.lock.until = now + entry.lock.until_ms;
-    this.table = table;
+    // A long document's table leaves out sections that nobody holds: their version is the last one heard of.
+    const sections = Object.fromEntries(Object.entries(this.table.sections).map(([sid, { ver, mode }]) => [sid, { ver, mode }]));
+    this.table = { ...table, sections: Object.assign(sections, table.sections) };
     this.tell("table");
   }
 

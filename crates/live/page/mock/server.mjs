@@ -76,7 +76,7 @@ function attach(mock) {
     mock.people.set(client, { clock, json: JSON.stringify(state) });
     broadcast(mock, [client]);
   };
-  mock.table = () => mock.say(mock.room.doc.clientID, { doc: mock.room.table() });
+  mock.table = () => mock.say(mock.room.doc.clientID, { server: mock.room.table() });
 }
 
 function presence(mock, clients) {

@@ -2,12 +2,14 @@
 //
 //   node driver.mjs --base http://127.0.0.1:7420 --doc report [--room ROOM] [--cookie NAME=VALUE]
 //                   [--text s/s2] [--quill s/s3] [--fragment rich/s1] [--locked s4]
+//                   [--kinds codemirror,tiptap,quill] [--plain]
 //                   [--seconds 20] [--cut 35] [--seed 1] [--refused-ms 200]
 //
 // Two browsers each of CodeMirror 6 (on --text), TipTap 3 (on --fragment) and Quill 2 (on --quill) edit at random through their
 // own editors; one of each loses its network for --cut seconds while all go on; then all must show the same, and each other.
 // Last, somebody locks section --locked (and the one of --quill): an edit there must be gone within --refused-ms, and stay
-// gone after a reconnect. The pages are served on the server's own origin, so that its checks of Origin and Host apply.
+// gone after a reconnect. --plain: Quill makes no formats, for a server of plain texts. The pages are served on the
+// server's own origin, so that its checks of Origin and Host apply.
 import { build } from "esbuild";
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -22,6 +24,7 @@ const { values: args } = parseArgs({
   options: {
     base: string("http://127.0.0.1:7420"), doc: string("report"), room: { type: "string" }, cookie: { type: "string" },
     text: string("s/s2"), quill: string("s/s3"), fragment: string("rich/s1"), locked: string("s4"),
+    kinds: string("codemirror,tiptap,quill"), plain: { type: "boolean", default: false },
     seconds: string("20"), cut: string("35"), seed: string("1"), "refused-ms": string("200"),
   },
 });
@@ -41,7 +44,7 @@ async function until(look, limit = 20) {
   return Math.round(performance.now() - begun);
 }
 
-const KINDS = { codemirror: args.text, tiptap: args.fragment, quill: args.quill };
+const KINDS = Object.fromEntries(Object.entries({ codemirror: args.text, tiptap: args.fragment, quill: args.quill }).filter(([kind]) => args.kinds.split(",").includes(kind)));
 
 async function bundles() {
   const { outputFiles } = await build({
@@ -70,7 +73,7 @@ async function client(kind, user, seed, root = KINDS[kind]) {
   const page = await context.newPage();
   page.on("pageerror", (error) => errors.push(`${user}: ${error.message}`));
   page.on("console", (message) => message.type() === "error" && !/WebSocket connection to|net::ERR_/.test(message.text()) && errors.push(`${user}: ${message.text()}`));
-  const query = new URLSearchParams({ ws: `${api.replace(/^http/, "ws")}/ws`, room: encodeURIComponent(room), root, user, seed });
+  const query = new URLSearchParams({ ws: `${api.replace(/^http/, "ws")}/ws`, room: encodeURIComponent(room), root, user, seed, ...(args.plain && { plain: "1" }) });
   await page.goto(`${origin}/stock/${kind}.html?${query}`);
   const call = (name, ...given) => page.evaluate(([n, a]) => window.client[n](...a), [name, given]);
   if ((await until(() => call("synced"))) === null) throw new Error(`${user} was never synced`);
@@ -120,7 +123,7 @@ async function editAndCut() {
 
 async function refusedEdits() {
   result.refused = [];
-  for (const [kind, section] of [["codemirror", args.locked], ["quill", args.quill.replace(/^s\//, "")]]) {
+  for (const [kind, section] of [["codemirror", args.locked], ["quill", args.quill.replace(/^s\//, "")]].filter(([kind]) => kind in KINDS)) {
     const writer = await client(kind, `${kind}-refused`, 1, `s/${section}`);
     const reader = await client(kind, `${kind}-reader`, 2, `s/${section}`);
     const before = await writer.call("shared");
@@ -157,7 +160,7 @@ const checks = {
   presence: result.presence_first_ms != null && result.presence_after_cut_ms != null,
   loss_noticed: result.noticed_loss === true || Number(args.cut) < 33, // the stock client gives up after 30 s without a message, and looks each 3 s
   converged: result.converged_ms != null,
-  refused: result.refused?.length === 2 && result.refused.every((r) => !r.back && r.accepted_later && r.lock_seen_ms != null && r.gone_ms.every((t) => t !== null && t <= within)),
+  refused: result.refused?.length === Object.keys(KINDS).filter((kind) => kind !== "tiptap").length && result.refused.every((r) => !r.back && r.accepted_later && r.lock_seen_ms != null && r.gone_ms.every((t) => t !== null && t <= within)),
   no_errors: errors.length === 0,
 };
 console.log(JSON.stringify({ ok: Object.values(checks).every(Boolean), checks, ...result, errors }));

@@ -5,6 +5,8 @@ import { WebsocketProvider } from "y-websocket";
 const query = new URLSearchParams(location.search);
 export const user = query.get("user");
 export const root = query.get("root");
+/** No formats: the server has plain texts only. */
+export const plain = query.has("plain");
 export const doc = new Y.Doc();
 export const provider = new WebsocketProvider(query.get("ws"), query.get("room"), doc, { params: { user }, disableBc: true });
 provider.awareness.setLocalStateField("user", { name: user, color: "#30698e", colorLight: "#30698e33" });
@@ -38,7 +40,7 @@ export function serveClient(editor) {
     reconnect: () => (provider.disconnect(), provider.connect()),
     clientId: () => doc.clientID,
     presence: () => [...provider.awareness.getStates().values()].map((state) => state.user?.name).filter(Boolean).sort(),
-    lockTable: () => [...provider.awareness.getStates().values()].find((state) => state.doc)?.doc ?? null,
+    lockTable: () => [...provider.awareness.getStates().values()].find((state) => state.server)?.server ?? null,
     start() {
       const step = () => {
         editor.edit();
