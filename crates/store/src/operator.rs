@@ -155,8 +155,8 @@ fn stats(engine: &Engine) -> Result<Stats, Fault> {
     log.push("-wal");
     Ok(Stats {
         agents: number("SELECT count(*) FROM agents")?,
-        messages: number("SELECT count(*) FROM messages")?,
-        message_bytes: number("SELECT coalesce(sum(bytes), 0) FROM messages")?,
+        messages: number("SELECT coalesce(sum(high_count + normal_count), 0) FROM agents")?,
+        message_bytes: number("SELECT coalesce(sum(queued_bytes), 0) FROM agents")?,
         entries: number("SELECT count(*) FROM journal")?,
         outbox: number("SELECT count(*) FROM outbox")?,
         timers: number("SELECT count(*) FROM timers")?,

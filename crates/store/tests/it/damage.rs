@@ -40,6 +40,22 @@ pub(crate) fn writes() -> Vec<Write> {
     all
 }
 
+/// And what format 1 had not: runs of messages that came together, one of which is partly done with.
+pub(crate) fn writes_of_format_2() -> Vec<Write> {
+    let mut all = writes();
+    for (agent, name) in (0..).zip(NAMES) {
+        let mail = |n: u64| letter(name, 300 + agent * 10 + n);
+        let lane = |n: u64| if n == 2 { Priority::High } else { Priority::Normal };
+        all.push(Write::AppendAll((0..6).map(|n| mail(n).with_priority(lane(n))).collect()));
+        // Position 7 is the first of the run in the user lane, 9 the one in the priority lane.
+        let applied = Watermarks { high: Position(4), normal: Position(8) };
+        let mut commit = Commit::new(id(name), Epoch(1), Revision(1), applied);
+        commit.begun = vec![Position(9), Position(10), Position(12)];
+        all.push(Write::Commit(Box::new(commit)));
+    }
+    all
+}
+
 /// Everything that can be asked.
 pub(crate) fn reads() -> Vec<Read> {
     let limit = usize::MAX;
@@ -146,7 +162,7 @@ fn flips(len: usize, samples: usize) -> impl Iterator<Item = usize> {
 #[test]
 fn q14_a_flipped_bit_in_the_file_is_noticed_or_harmless() {
     let (folder, image, waiter) = (Folder::new("flip"), Folder::new("flip-image"), Waiter::new());
-    let writes = writes();
+    let writes = writes_of_format_2();
     drop(carried_out(&folder, &waiter, &writes));
     let whole = fs::read(folder.file(FILE)).expect("the file");
     let truths = [truth(&writes)];
@@ -166,7 +182,7 @@ fn q14_a_flipped_bit_in_the_file_is_noticed_or_harmless() {
 #[test]
 fn a_flipped_bit_in_the_log_is_noticed_unless_it_looks_like_the_last_write_torn() {
     let (folder, image, waiter) = (Folder::new("log"), Folder::new("log-image"), Waiter::new());
-    let writes = writes();
+    let writes = writes_of_format_2();
     let store = carried_out(&folder, &waiter, &writes);
     let log = format!("{FILE}-wal");
     let (file, whole) = (
