@@ -29,6 +29,8 @@ pub(crate) struct Engine {
     touched: Vec<AgentId>,
     /// Agents that were set aside, and why.
     pub(crate) set_aside: BTreeMap<AgentId, String>,
+    /// A commit of an operator's failed: the store is given up, and opened again before anything is answered.
+    pub(crate) is_doubtful: bool,
     /// How often an agent was looked up.
     uses: u64,
     /// And how often when it was last seen how much is in memory.
@@ -54,6 +56,7 @@ impl Engine {
             agents: BTreeMap::new(),
             touched: Vec::new(),
             set_aside,
+            is_doubtful: false,
             uses: 0,
             weighed: 0,
             #[cfg(test)]

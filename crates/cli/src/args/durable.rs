@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use ggml_agent_core::AgentId;
 
 /// Where the state is.
 #[derive(Debug, Args)]
@@ -17,6 +18,7 @@ Examples:
   ggml-agent store check                   exit code 1 when something is damaged
   ggml-agent store stats -o json
   ggml-agent store backup monday.db
+  ggml-agent store release writer          after a repair, or when the memory was at fault
 
 A backup becomes a store again in a folder of its own, under the name `store.db`:
   mkdir restored && cp monday.db restored/store.db
@@ -48,6 +50,20 @@ pub(crate) enum StoreVerb {
     Backup {
         /// Where to; never over an existing file.
         file: PathBuf,
+    },
+    /// Use an agent again that was set aside as damaged, if all its records are whole now.
+    Release {
+        /// Its name, as `store check` has it.
+        agent: AgentId,
+    },
+    /// Forget an agent that was set aside as damaged, with all that is kept of it. Asks on a terminal;
+    /// elsewhere say --yes.
+    Discard {
+        /// Its name, as `store check` has it.
+        agent: AgentId,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
     },
 }
 

@@ -37,6 +37,15 @@ pub(super) fn check(engine: &Engine) -> Result<Checked, Fault> {
     Ok(check.found)
 }
 
+/// Looks at every record of one agent; what is damaged is an error.
+pub(super) fn one(engine: &Engine, name: &AgentId) -> Result<(), Fault> {
+    let mut check = Check { engine, found: Checked::default(), rows: 0, uses: BTreeMap::new() };
+    match names::find(&engine.conn, &engine.heads, name)? {
+        Some(id) => check.agent(Agent::load(&engine.conn, id)?),
+        None => Ok(()),
+    }
+}
+
 impl Check<'_> {
     fn note(&mut self, what: String, why: String) {
         self.found.damaged.push(Damage { what, why });

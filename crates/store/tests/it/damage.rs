@@ -5,10 +5,10 @@ use std::path::Path;
 
 use ggml_agent_core::store::{
     Bounds, Commit, Epoch, OnFull, Once, Open, Position, Read, Revision, Snapshot, StoreError,
-    Tables, Timer, Watermarks, Write,
+    Tables, Timer, Watermarks, Write, Written,
 };
 use ggml_agent_core::{Envelope, Priority};
-use ggml_agent_store::{FILE, OpenError, Options, Sqlite};
+use ggml_agent_store::{FILE, OpenError, Options, Release, Sqlite};
 
 use crate::common::{Folder, Waiter, begin, id, letter, letter_of, number, open, options};
 
@@ -250,6 +250,65 @@ fn q14_a_damaged_message_sets_its_mailbox_aside_and_nothing_else() {
         left.windows(text.len()).any(|window| window == &bytes[at..at + text.len()]),
         "deleted"
     );
+}
+
+#[test]
+fn q14_an_agent_that_was_set_aside_is_used_again_when_it_is_whole_or_forgotten() {
+    let (folder, waiter) = (Folder::new("lifted"), Waiter::new());
+    let mut writes = writes();
+    // Large contents, of which one is the damaged agent's alone.
+    for (name, fill) in [("alpha", b'y'), ("beta", b'y'), ("beta", b'z')] {
+        let mail = letter_of(name, 500 + u64::from(fill), vec![fill; 256 * 1024 + 1]);
+        writes.push(Write::Append(mail));
+    }
+    drop(carried_out(&folder, &waiter, &writes));
+    let text = b"message 105";
+    let flip = || {
+        let mut bytes = fs::read(folder.file(FILE)).expect("the file");
+        let is_there = |window: &[u8]| window[..9] == text[..9] && window[10] == text[10];
+        let at = bytes.windows(text.len()).position(is_there).expect("in the file");
+        bytes[at + 9] ^= 1;
+        fs::write(folder.file(FILE), &bytes).expect("a file");
+    };
+    let release = |store: &Sqlite, name| waiter.on(store.release(id(name))).expect("open");
+    flip();
+    let store = open(&folder.0);
+    assert_eq!(release(&store, "beta"), Release::NotSetAside, "nobody has met the damage");
+    waiter.write(&store, begin("beta")).expect("its user lane is not read for that");
+    let read = reads().into_iter().nth(4).expect("that of beta");
+    assert!(matches!(waiter.read(&store, read.clone()), Err(StoreError::Quarantined { .. })));
+    assert!(
+        matches!(release(&store, "beta"), Release::Damaged(damage) if damage.why.contains("checksum"))
+    );
+    assert!(!waiter.on(store.discard(id("alpha"))).expect("open"), "only what was set aside");
+    drop(store);
+    // Repaired: it goes on where it stood, also after the next start.
+    flip();
+    let store = open(&folder.0);
+    assert_eq!(release(&store, "beta"), Release::Released);
+    drop(store);
+    let store = open(&folder.0);
+    let mut tables = truth(&writes);
+    tables.write(begin("beta")).expect("as above");
+    assert_eq!(waiter.read(&store, read.clone()), tables.read(&read));
+    assert_eq!(waiter.on(store.stats()).expect("open").quarantined, 0);
+    drop(store);
+    // Damaged for good: it is forgotten, and nothing else is.
+    flip();
+    let store = open(&folder.0);
+    assert!(waiter.read(&store, read.clone()).is_err());
+    assert!(waiter.on(store.discard(id("beta"))).expect("open"));
+    let checked = waiter.on(store.check()).expect("open");
+    assert!(checked.is_whole(), "{checked:?}");
+    assert_eq!(waiter.on(store.stats()).expect("open").blobs, 1, "the one that alpha has too");
+    assert!(matches!(waiter.read(&store, read), Err(StoreError::UnknownMailbox { .. })));
+    let mine = reads().into_iter().next().expect("that of alpha");
+    assert_eq!(waiter.read(&store, mine.clone()), tables.read(&mine));
+    // Who begins under its name is another: the old one's commits stay refused.
+    match waiter.write(&store, begin("beta")) {
+        Ok(Written::Opened(opened)) => assert_eq!(opened.epoch, Epoch(3)),
+        answer => panic!("{answer:?}"),
+    }
 }
 
 #[test]
