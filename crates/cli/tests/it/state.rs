@@ -360,6 +360,34 @@ fn q14_a_run_that_is_damaged_can_be_forgotten_and_one_that_was_repaired_goes_on(
 }
 
 #[test]
+fn what_is_done_with_is_kept_as_long_as_is_said() {
+    let folder = made();
+    let prune =
+        |code, more: &[&str]| lines(code, folder.path(), &[&["store", "prune"], more].concat());
+    let n = |lines: &[Value]| {
+        let last = lines.last().unwrap();
+        (last["runs"].as_u64().unwrap(), last["dead_letters"].as_u64().unwrap())
+    };
+    // All is from 2023, years ago; what waits or failed is not over.
+    let of_2023 = ["--runs-days", "1", "--deadletters-max", "2"];
+    let would = prune(0, &[&of_2023[..], &["--dry-run"]].concat());
+    assert_eq!((would[0]["name"].as_str(), would[1]["number"].as_u64()), (Some("paper"), Some(1)));
+    assert_eq!((n(&would), would.len()), ((1, 1), 3));
+    assert_eq!(lines(0, folder.path(), &["runs", "ls"]).last().unwrap()["n"], 2, "nothing is gone");
+    let (code, _, err) = on(folder.path(), &[&["store", "prune"], &of_2023[..]].concat());
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("1 runs with their results and 1 dead letters"), "{err}");
+    assert_eq!(n(&prune(0, &["--runs-days", "36500", "--yes"])), (0, 0), "in a hundred years");
+    assert_eq!(n(&prune(0, &[&of_2023[..], &["--yes"]].concat())), (1, 1));
+    let left = lines(0, folder.path(), &["runs", "ls"]);
+    assert_eq!((left[0]["name"].as_str(), left.len()), (Some("ink"), 2));
+    assert_eq!(lines(0, folder.path(), &["deadletters", "ls"])[0]["number"], 2, "the eldest went");
+    assert_eq!(n(&prune(0, &["--deadletters-days", "1", "--yes"])), (0, 2));
+    let (code, _, err) = on(folder.path(), &["store", "prune", "--yes"]);
+    assert_eq!(code, 2, "nothing is the default: {err}");
+}
+
+#[test]
 fn q14_an_agent_that_was_set_aside_is_not_forgotten_unless_somebody_means_it() {
     let folder = made();
     let file = folder.path().join(FILE);

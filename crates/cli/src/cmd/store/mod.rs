@@ -4,6 +4,7 @@ mod backup;
 mod check;
 mod compact;
 mod discard;
+mod prune;
 mod release;
 mod stats;
 
@@ -19,6 +20,7 @@ pub(crate) fn run(args: &StoreArgs, global: &Global) -> Result<(), Failure> {
     let mut screen = Screen::stdout(global, None, SCHEMA);
     match &args.verb {
         StoreVerb::Release { agent } => release::run(agent, &args.state, &mut screen),
+        StoreVerb::Prune(prune) => prune::run(prune, &args.state, &mut screen),
         StoreVerb::Discard { agent, yes } => discard::run(agent, *yes, &args.state, &mut screen),
         StoreVerb::Check => check::run(&args.state, &mut screen),
         StoreVerb::Stats => stats::run(&args.state, &mut screen),
