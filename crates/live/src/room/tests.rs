@@ -250,6 +250,26 @@ fn a_connection_speaks_for_nobody_but_the_client_it_announced() {
 }
 
 #[test]
+fn a_second_window_of_one_person_does_not_take_over_the_first_by_its_echo() {
+    let mut room = room_with("");
+    let (mut ben, ann, window) = (Editor::new(200), client(100), ConnId(3));
+    connect(&mut room, B, "ben", ms(0));
+    connect(&mut room, A, "ann", ms(0));
+    connect(&mut room, window, "ann", ms(0));
+    accept(&mut room, A, &say(ann, 1, r#"{"x":1}"#), ms(0));
+    run(&mut room, ms(1_000));
+    for frame in drain(&mut room, window, ms(1_000)) {
+        if let Ok(Message::Awareness(said)) = Message::decode(&frame) {
+            accept(&mut room, window, &Message::Awareness(said), ms(1_000));
+        }
+    }
+    accept(&mut room, A, &say(ann, 2, r#"{"x":2}"#), ms(1_001));
+    run(&mut room, ms(2_000));
+    ben.hear(&drain(&mut room, B, ms(2_000)));
+    assert!(ben.there[&100].1.contains(r#""x":2"#), "{:?}", ben.there);
+}
+
+#[test]
 fn what_a_client_says_of_itself_is_stamped_with_who_it_is() {
     let mut room = room_with("");
     let (mut ben, ann) = (Editor::new(200), client(100));
@@ -361,13 +381,14 @@ fn presence_is_one_frame_for_all_changes_of_200_ms() {
 fn the_lock_table_is_in_the_servers_presence() {
     let mut room = room_with("");
     connect(&mut room, A, "ann", ms(0));
-    drain(&mut room, A, ms(0));
-    room.locks(r#"{"locks":{"s1":"ben"}}"#, ms(10)).unwrap();
-    assert!(room.locks("{", ms(10)).is_err());
-    assert!(room.locks(&"7".repeat(limits::FACTS_LEN_MAX + 1), ms(10)).is_err());
-    run(&mut room, ms(300));
     let mut ann = Editor::new(100);
-    ann.hear(&drain(&mut room, A, ms(300)));
+    run(&mut room, ms(1_000));
+    ann.hear(&drain(&mut room, A, ms(1_000)));
+    room.locks(r#"{"locks":{"s1":"ben"}}"#, ms(1_000)).unwrap();
+    assert!(room.locks("{", ms(1_000)).is_err());
+    assert!(room.locks(&"7".repeat(limits::FACTS_LEN_MAX + 1), ms(1_000)).is_err());
+    run(&mut room, ms(1_200));
+    ann.hear(&drain(&mut room, A, ms(1_200)));
     let state = &ann.there[&room.mirror().client().get()].1;
     assert_eq!(state, r#"{"server":{"locks":{"s1":"ben"}}}"#);
 }
