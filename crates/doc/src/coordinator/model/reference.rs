@@ -2,8 +2,6 @@
 
 use super::Answer::{self, Denied, Done, Granted, Queued, Refused};
 
-pub(super) const HOLD_MAX: u64 = 300;
-
 /// An agent and its incarnation.
 pub(super) type Who = (usize, u64);
 
@@ -71,7 +69,7 @@ impl Reference {
         for s in wants {
             let held = self.held[*s].get_or_insert_with(|| {
                 self.token += 1;
-                Held { who, token: self.token, end: now, last_end: now + HOLD_MAX }
+                Held { who, token: self.token, end: now, last_end: now + 300 }
             });
             held.end = held.end.max((now + lease).min(held.last_end));
             grants.push((*s, held.token, held.end));
@@ -108,7 +106,6 @@ impl Reference {
             let same = self.waits[at].wants == wants;
             return if same { Queued(self.position(at)) } else { Refused("waits already") };
         }
-        let is_mine = |held: &Option<Held>| held.as_ref().is_some_and(|held| held.who == who);
         let blocker = |s: &usize| match &self.held[*s] {
             Some(held) => (held.who != who).then_some((*s, held.who)),
             None => self.waits.iter().find(|w| w.wants.contains(s)).map(|w| (*s, w.who)),
@@ -118,7 +115,9 @@ impl Reference {
         };
         match until.filter(|until| now < *until) {
             None => Denied(section, by),
-            Some(_) if self.held.iter().any(is_mine) => Refused("holds something"),
+            Some(_) if self.held.iter().flatten().any(|held| held.who == who) => {
+                Refused("holds something")
+            }
             Some(until) => {
                 self.waits.push(Wait { who, wants, lease, until });
                 Queued(self.position(self.waits.len() - 1))
