@@ -129,9 +129,7 @@ impl Pair {
             Err(LockError::Request(RequestError::AlreadyWaiting { .. })) => {
                 Refused("waits already")
             }
-            Err(LockError::Request(RequestError::WaitWhileHolding { .. })) => {
-                Refused("holds something")
-            }
+            Err(LockError::Request(RequestError::WaitWhileHolding { .. })) => Refused("holds"),
             Err(other) => panic!("{other:?}"),
         }
     }

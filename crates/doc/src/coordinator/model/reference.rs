@@ -115,9 +115,7 @@ impl Reference {
         };
         match until.filter(|until| now < *until) {
             None => Denied(section, by),
-            Some(_) if self.held.iter().flatten().any(|held| held.who == who) => {
-                Refused("holds something")
-            }
+            Some(_) if self.held.iter().flatten().any(|h| h.who == who) => Refused("holds"),
             Some(until) => {
                 self.waits.push(Wait { who, wants, lease, until });
                 Queued(self.position(self.waits.len() - 1))
