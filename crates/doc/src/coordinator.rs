@@ -8,8 +8,9 @@
 //! current one. It must leave its neighbours alone: see [`EditError::HeadingMissing`],
 //! [`EditError::JoinsPrevious`] and [`EditError::SwallowsNext`].
 
-mod boundary;
+mod author;
 mod command;
+mod error;
 mod keep;
 mod lives;
 #[cfg(test)]
@@ -21,16 +22,19 @@ use std::time::Duration;
 use ggml_agent_core::AgentId;
 use ggml_agent_core::lease::{Event, Lease, Limits, Locks, Outcome, Request, Stale, Token};
 
-use crate::history::{History, Update, text_hash};
-use crate::limits::{DOCUMENT_BYTES_MAX, SECTION_BYTES_MAX, SUBSCRIBERS_MAX};
-use crate::record::{Entry, Slot};
+use crate::change::between;
+use crate::history::{History, SectionEdit, Update};
+use crate::limits::SUBSCRIBERS_MAX;
+use crate::record::Entry;
 use crate::section::{Document, SectionId};
+use crate::sheet::{Draft, Mode, Sheet, Slot};
 use crate::subscribers::Subscribers;
-use boundary::{Neighbours, ends_front_matter};
+use crate::text::Changes;
+pub use author::{Holder, Kind, OpId, ParseOpIdError};
 pub use command::{
-    Accepted, Delivery, Edit, EditError, Gone, Holder, Lock, LockError, Note, Out, SectionView,
-    Snapshot, Step, SubscribeError,
+    Accepted, Delivery, Edit, Lock, Note, Out, SectionView, Snapshot, Splices, Step,
 };
+pub use error::{EditError, Gone, LockError, SubscribeError};
 pub(crate) use lives::Lives;
 
 /// A document, its locks, its subscribers and its history. Holds D1 to D8 and M13 for documents.
@@ -39,10 +43,7 @@ pub(crate) use lives::Lives;
 /// more: a message of it that arrives late is refused, so it cannot leave a lock behind.
 #[derive(Debug, Clone)]
 pub struct Coordinator {
-    front: Arc<str>,
-    slots: Vec<Slot>,
-    bytes: usize,
-    seq: u64,
+    sheet: Sheet,
     locks: Locks<SectionId, Holder>,
     history: History,
     subscribers: Subscribers,
@@ -61,17 +62,8 @@ impl Coordinator {
     /// Like [`Self::new`], with other bounds for the locks.
     #[must_use]
     pub fn with_limits(document: &Document, limits: Limits) -> Self {
-        let slot = |section: &crate::Section| Slot {
-            version: 0,
-            text: section.shared_text(),
-            heading_len: section.heading_source().len(),
-        };
-        let slots: Vec<Slot> = document.sections().iter().map(slot).collect();
         Self {
-            front: document.front().into(),
-            bytes: document.front().len() + slots.iter().map(|slot| slot.text.len()).sum::<usize>(),
-            slots,
-            seq: 0,
+            sheet: Sheet::new(document),
             locks: Locks::new(limits),
             history: History::default(),
             subscribers: Subscribers::default(),
@@ -92,7 +84,7 @@ impl Coordinator {
     ) -> Step<Result<Outcome<SectionId, Holder>, LockError>> {
         let mut outs = Vec::new();
         let answer = self.enter(holder, now, &mut outs).map_err(LockError::from).and_then(|()| {
-            let unknown = lock.sections.iter().find(|section| self.slot(**section).is_none());
+            let unknown = lock.sections.iter().find(|section| self.sheet.slot(**section).is_none());
             if let Some(section) = unknown {
                 return Err(LockError::UnknownSection { section: *section });
             }
@@ -171,88 +163,158 @@ impl Coordinator {
         edit: Edit,
         now: Duration,
     ) -> Step<Result<Accepted, EditError>> {
+        let Edit { section, token, base, text } = edit;
+        self.write(holder, now, |document| {
+            let slot = document.may_write(holder, section, token, base, now)?;
+            if token.is_none() && base.is_none() {
+                return Err(EditError::NoTokenAndNoBase);
+            }
+            let change = between(&slot.text.to_string(), &text);
+            Ok((section, Draft::edit(section, change)))
+        })
+    }
+
+    /// Changes places of one section, all or none. Holds D2, D6, D7.
+    ///
+    /// # Errors
+    /// In the answer: [`EditError`] says why nothing was changed, and what to do.
+    pub fn splice(
+        &mut self,
+        holder: &Holder,
+        splices: Splices,
+        now: Duration,
+    ) -> Step<Result<Accepted, EditError>> {
+        let Splices { section, token, base, changes } = splices;
+        self.write(holder, now, |document| {
+            document.may_write(holder, section, token, base, now)?;
+            // Positions mean nothing without the text that they were counted in.
+            if token.is_none() && base.is_none() {
+                return Err(EditError::NoTokenAndNoBase);
+            }
+            Ok((section, Draft::edit(section, changes)))
+        })
+    }
+
+    /// Whether `holder` may type in `section`: it is part of the document, nobody else holds it, and its mode
+    /// lets this kind of author write without asking.
+    #[must_use]
+    pub fn may_type(&self, holder: &Holder, section: SectionId, now: Duration) -> bool {
+        let Some(slot) = self.sheet.slot(section).filter(|slot| slot.place.is_some()) else {
+            return false;
+        };
+        match self.locks.lease(&section, now) {
+            Some(lease) => lease.holder == *holder,
+            None => match slot.mode {
+                Mode::Locked => false,
+                Mode::SuggestOnly => holder.kind() != Kind::Agent,
+                Mode::Optimistic | Mode::Open => true,
+            },
+        }
+    }
+
+    /// Takes what an editor has made of some sections already, each of which it [may type](Self::may_type) in.
+    /// Answers the number of the update; `None` if nothing changed, or the changes do not fit.
+    ///
+    /// While somebody types a text is often half done: a fence is open before it is closed, and a heading is gone
+    /// before the new one is there. So sections keep their borders here whatever a parser would say.
+    pub fn typed(
+        &mut self,
+        holder: &Holder,
+        edits: Vec<(SectionId, Changes)>,
+        now: Duration,
+    ) -> Step<Option<u64>> {
         let mut outs = Vec::new();
-        let answer = self.enter(holder, now, &mut outs).map_err(EditError::from).and_then(|()| {
-            tell(self.locks.expire(now), &mut outs);
-            let heading_len = self.judge(holder, &edit, now)?;
-            Ok(self.apply(holder, edit, heading_len, now))
-        });
-        if answer.is_ok() {
-            self.subscribers.pump(&self.history, self.seq, &mut outs);
+        tell(self.locks.expire(now), &mut outs);
+        let mut draft = Draft { is_typed: true, ..Draft::default() };
+        for (section, changes) in edits {
+            if !changes.as_slice().is_empty() {
+                draft.edits.push((section, changes.as_slice().iter().cloned().collect()));
+            }
+        }
+        let update =
+            if draft.edits.is_empty() { None } else { self.sheet.draft(draft, holder, now).ok() };
+        let answer = update.map(|update| self.commit(update));
+        if answer.is_some() {
+            self.subscribers.pump(&self.history, self.sheet.seq, &mut outs);
         }
         Step { answer, outs }
     }
 
-    /// Whether `edit` is accepted; answers the length of its heading.
-    fn judge(&self, holder: &Holder, edit: &Edit, now: Duration) -> Result<usize, EditError> {
-        let section = edit.section;
-        let slot = self.slot(section).ok_or(EditError::UnknownSection { section })?;
-        if let Some(token) = edit.token {
+    /// Carries out what `plan` makes of the document, if that may be.
+    fn write(
+        &mut self,
+        holder: &Holder,
+        now: Duration,
+        plan: impl FnOnce(&Self) -> Result<(SectionId, Draft), EditError>,
+    ) -> Step<Result<Accepted, EditError>> {
+        let mut outs = Vec::new();
+        let answer = self.enter(holder, now, &mut outs).map_err(EditError::from).and_then(|()| {
+            tell(self.locks.expire(now), &mut outs);
+            let (section, draft) = plan(self)?;
+            let update = self.sheet.draft(draft, holder, now)?;
+            let version = update.edit(section).map_or(0, |edit: &SectionEdit| edit.version);
+            Ok(Accepted { seq: self.commit(update), version })
+        });
+        if answer.is_ok() {
+            self.subscribers.pump(&self.history, self.sheet.seq, &mut outs);
+        }
+        Step { answer, outs }
+    }
+
+    /// Whether `holder` may write to `section`, and what stands there.
+    fn may_write(
+        &self,
+        holder: &Holder,
+        section: SectionId,
+        token: Option<Token>,
+        base: Option<u64>,
+        now: Duration,
+    ) -> Result<&Slot, EditError> {
+        let slot = self.sheet.slot(section).ok_or(EditError::UnknownSection { section })?;
+        if slot.place.is_none() {
+            return Err(EditError::Archived { section });
+        }
+        if let Some(token) = token {
             self.locks.check_holder(&section, holder, token, now)?;
         } else if let Some(lease) = self.locks.lease(&section, now) {
             let (holder, until) = (lease.holder.clone(), lease.deadline);
             return Err(EditError::Locked { section, holder, until });
-        } else if edit.base.is_none() {
-            return Err(EditError::NoTokenAndNoBase);
+        } else if slot.mode == Mode::Locked {
+            return Err(EditError::NeedsLock { section });
         }
-        if let Some(base) = edit.base.filter(|base| *base != slot.version) {
+        if slot.mode == Mode::SuggestOnly && holder.kind() == Kind::Agent {
+            return Err(EditError::SuggestOnly { section });
+        }
+        if let Some(base) = base.filter(|base| *base != slot.version) {
             return Err(EditError::Outdated { section, base, current: slot.version });
         }
-        if edit.text.len() > SECTION_BYTES_MAX {
-            return Err(EditError::SectionTooLarge { len: edit.text.len() });
-        }
-        let len = self.bytes - slot.text.len() + edit.text.len();
-        if len > DOCUMENT_BYTES_MAX {
-            return Err(EditError::DocumentTooLarge { len });
-        }
-        let index = section.index();
-        let ends_front_matter = if index == 0 {
-            let others = self.slots.iter().skip(1).map(|slot| &*slot.text);
-            ends_front_matter(&self.front, &edit.text, others)
-        } else {
-            ends_front_matter(&self.front, &self.slots[0].text, [&*edit.text].into_iter())
-        };
-        if ends_front_matter {
-            return Err(EditError::BecomesFrontMatter);
-        }
-        let neighbours = Neighbours {
-            front: (index == 0).then_some(&*self.front),
-            previous: index.checked_sub(1).map(|index| &*self.slots[index].text),
-            next_heading: self.slots.get(index + 1).map(|next| &next.text[..next.heading_len]),
-        };
-        neighbours.check(slot.heading_len > 0, &edit.text)
+        Ok(slot)
     }
 
-    fn apply(
+    /// Carries out a draft whatever the locks say.
+    #[cfg(test)]
+    pub(crate) fn draft(
         &mut self,
-        holder: &Holder,
-        edit: Edit,
-        heading_len: usize,
+        author: &Holder,
+        draft: Draft,
         now: Duration,
-    ) -> Accepted {
-        let slot = &mut self.slots[edit.section.index()];
-        let text: Arc<str> = edit.text.into();
-        self.seq += 1;
-        let update = Update {
-            seq: self.seq,
-            section: edit.section,
-            version: slot.version + 1,
-            base: slot.version,
-            author: holder.clone(),
-            at: now,
-            hash_before: text_hash(&slot.text),
-            text: Arc::clone(&text),
-        };
-        self.bytes = self.bytes - slot.text.len() + text.len();
+    ) -> Result<u64, EditError> {
+        let update = self.sheet.draft(draft, author, now)?;
+        Ok(self.commit(update))
+    }
+
+    /// Makes `update`, which was drafted for the sheet as it is, a part of the document.
+    fn commit(&mut self, update: Update) -> u64 {
+        let applied = self.sheet.apply(&update);
+        debug_assert_eq!(applied, Ok(()), "it was drafted for this sheet");
+        let (seq, update) = (update.seq, Arc::new(update));
         if let Some(entries) = &mut self.entries {
             // Leases that ended before it was judged come first.
             keep::take_leases(&mut self.locks, entries);
-            entries.push(keep::edited(&update, &slot.text, heading_len));
+            entries.push(Entry::Updated(Arc::clone(&update)));
         }
-        *slot = Slot { version: update.version, text, heading_len };
-        let accepted = Accepted { seq: update.seq, version: update.version };
-        self.history.push(Arc::new(update));
-        accepted
+        self.history.push(update, |_| ());
+        seq
     }
 
     /// Follows the document from now on: answers it as it is; every later edit comes as an update, in
@@ -271,7 +333,7 @@ impl Coordinator {
                 if self.subscribers.len() >= SUBSCRIBERS_MAX && !self.subscribers.contains(holder) {
                     return Err(SubscribeError::TooMany);
                 }
-                self.subscribers.insert(holder.clone(), self.seq);
+                self.subscribers.insert(holder.clone(), self.sheet.seq);
                 Ok(self.snapshot())
             });
         Step { answer, outs }
@@ -285,23 +347,24 @@ impl Coordinator {
     /// A subscriber has handled everything up to `seq`: more may be on its way. Holds D8.
     pub fn confirm(&mut self, holder: &Holder, seq: u64) -> Step<()> {
         let mut outs = Vec::new();
-        self.subscribers.confirm(holder, seq, &self.history, self.seq, &mut outs);
+        self.subscribers.confirm(holder, seq, &self.history, self.sheet.seq, &mut outs);
         Step { answer: (), outs }
     }
 
-    /// One section as it is now.
+    /// One section as it is now, also one that is archived.
     #[must_use]
     pub fn read(&self, section: SectionId) -> Option<SectionView> {
-        let slot = self.slot(section)?;
-        Some(SectionView { id: section, version: slot.version, text: Arc::clone(&slot.text) })
+        self.sheet.read(section)
     }
 
     /// The whole document as it is now.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        let ids = (0..self.slots.len()).map(SectionId::nth);
-        let sections = ids.filter_map(|id| self.read(id)).collect();
-        Snapshot { seq: self.seq, front: Arc::clone(&self.front), sections }
+        self.sheet.snapshot()
+    }
+
+    pub(crate) fn sheet(&self) -> &Sheet {
+        &self.sheet
     }
 
     /// The document as Markdown; without edits, the bytes that it was loaded from.
@@ -313,7 +376,7 @@ impl Coordinator {
     /// The number of the newest edit; 0 before the first.
     #[must_use]
     pub fn seq(&self) -> u64 {
-        self.seq
+        self.sheet.seq
     }
 
     /// The accepted edits.
@@ -326,10 +389,6 @@ impl Coordinator {
     #[must_use]
     pub fn lease(&self, section: SectionId, now: Duration) -> Option<&Lease<Holder>> {
         self.locks.lease(&section, now)
-    }
-
-    fn slot(&self, section: SectionId) -> Option<&Slot> {
-        self.slots.get(section.index())
     }
 
     /// Lets `holder` act unless its life is over; a new incarnation ends those before it.

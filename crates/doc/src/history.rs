@@ -1,35 +1,101 @@
-//! What was changed, by whom, from which version.
+//! What was changed, by whom, in which order.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::coordinator::Holder;
-use crate::limits::{HISTORY_BYTES_MAX, HISTORY_LEN_MAX};
-use crate::section::SectionId;
+use smallvec::SmallVec;
 
-/// One accepted edit.
+use crate::change::Splice;
+use crate::coordinator::{Holder, OpId};
+use crate::limits::{HISTORY_BYTES_MAX, HISTORY_LEN_MAX};
+use crate::rope::Text;
+use crate::section::SectionId;
+use crate::sheet::OutlineChange;
+
+/// One accepted command: everything that it changed, at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Update {
     /// Its number in the document: 1, 2, 3, ... without a gap (D7).
     pub seq: u64,
-    /// The section that it replaced.
-    pub section: SectionId,
-    /// The version of the section that it made: 1, 2, 3, ... without a gap (D7).
-    pub version: u64,
-    /// The version that it replaced.
-    pub base: u64,
     /// Who wrote it.
     pub author: Holder,
     /// When, on the clock of the coordinator that accepted it; each process has its own.
     pub at: Duration,
-    /// [`text_hash`] of what it replaced.
-    pub hash_before: u64,
-    /// The whole text of the section since then.
-    pub text: Arc<str>,
+    /// Why the text changed.
+    pub cause: Cause,
+    /// The name that its author gave it, so that it is carried out once.
+    pub op: Option<OpId>,
+    /// Changes of sections and their order, made before the edits.
+    pub outline: Vec<OutlineChange>,
+    /// What became of the texts, each section at most once.
+    pub edits: SmallVec<[SectionEdit; 1]>,
 }
 
-/// The accepted edits of a document in order; the oldest are forgotten when a limit is reached.
+/// Why a text changed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Cause {
+    /// Somebody wrote.
+    #[default]
+    Edit,
+    /// Earlier edits were taken back.
+    Revert,
+    /// A suggestion was accepted; the author is who accepted it.
+    Suggestion {
+        /// Who had suggested it.
+        by: Holder,
+    },
+}
+
+/// What became of the text of one section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SectionEdit {
+    /// The section.
+    pub section: SectionId,
+    /// The version that it made: 1, 2, 3, ... without a gap (D7). The one before is one less.
+    pub version: u64,
+    /// The places, in order, each in bytes of the text before; no two touch.
+    pub splices: SmallVec<[Splice; 1]>,
+}
+
+impl Update {
+    /// What became of this section, if anything did.
+    #[must_use]
+    pub fn edit(&self, section: SectionId) -> Option<&SectionEdit> {
+        self.edits.iter().find(|edit| edit.section == section)
+    }
+
+    /// Bytes of memory, roughly.
+    fn len(&self) -> usize {
+        let texts = self.edits.iter().flat_map(|edit| &edit.splices).map(Splice::heap);
+        size_of::<Self>() + self.outline.len() * size_of::<OutlineChange>() + texts.sum::<usize>()
+    }
+}
+
+impl SectionEdit {
+    /// Makes the text after of the text before; false, and the text is worth nothing, if it is another.
+    #[must_use]
+    pub fn apply(&self, text: &mut Text) -> bool {
+        // From the back, so that what is in front keeps its place.
+        self.splices.iter().rev().all(|splice| text.apply(splice))
+    }
+
+    /// Makes the text before of the text after; false, and the text is worth nothing, if it is another.
+    #[must_use]
+    pub fn undo(&self, text: &mut Text) -> bool {
+        self.splices.iter().all(|splice| text.apply(&splice.inverse()))
+    }
+
+    /// Bytes that came, and bytes that went.
+    #[must_use]
+    pub fn n_bytes(&self) -> (usize, usize) {
+        let sum = |of: fn(&Splice) -> usize| self.splices.iter().map(of).sum();
+        (sum(|splice| splice.inserted.len()), sum(|splice| splice.removed.len()))
+    }
+}
+
+/// The accepted commands of a document in order; the oldest are forgotten when a limit is reached.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
     updates: VecDeque<Arc<Update>>,
@@ -37,47 +103,62 @@ pub struct History {
 }
 
 impl History {
-    /// The edit with this number, if it is still remembered.
+    /// The update with this number, if it is still remembered.
     #[must_use]
     pub fn get(&self, seq: u64) -> Option<&Arc<Update>> {
         let first = self.updates.front()?.seq;
         self.updates.get(usize::try_from(seq.checked_sub(first)?).ok()?)
     }
 
-    /// The remembered edits, oldest first.
+    /// The remembered updates, oldest first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Arc<Update>> {
         self.updates.iter()
     }
 
-    /// How many edits are remembered.
+    /// How many updates are remembered.
     #[must_use]
     pub fn len(&self) -> usize {
         self.updates.len()
     }
 
-    /// Whether no edit is remembered.
+    /// Whether no update is remembered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.updates.is_empty()
     }
 
-    pub(crate) fn push(&mut self, update: Arc<Update>) {
-        self.bytes += update.text.len();
+    /// What is forgotten for it.
+    pub(crate) fn push(&mut self, update: Arc<Update>, mut forget: impl FnMut(&Update)) {
+        self.bytes += update.len();
         self.updates.push_back(update);
         while self.updates.len() > 1
             && (self.updates.len() > HISTORY_LEN_MAX || self.bytes > HISTORY_BYTES_MAX)
         {
             if let Some(oldest) = self.updates.pop_front() {
-                self.bytes -= oldest.text.len();
+                self.bytes -= oldest.len();
+                forget(&oldest);
             }
         }
     }
-}
 
-/// FNV-1a, 64 bits: to notice that two texts differ by accident, not to protect against malice.
-#[must_use]
-pub fn text_hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
+    /// The text of a section at an earlier version, made of `text`, which it has at `current`. `None` if the
+    /// updates since are not remembered any more, or the version is none that it had.
+    #[must_use]
+    pub fn text_at(
+        &self,
+        section: SectionId,
+        version: u64,
+        (current, text): (u64, &Text),
+    ) -> Option<Text> {
+        let mut text = text.clone();
+        let mut at = current;
+        let edits = self.iter().rev().filter_map(|update| update.edit(section));
+        for edit in edits.take_while(|edit| edit.version > version) {
+            if edit.version != at || !edit.undo(&mut text) {
+                return None;
+            }
+            at -= 1;
+        }
+        (at == version).then_some(text)
+    }
 }

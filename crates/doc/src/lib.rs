@@ -21,25 +21,35 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Reading order: [`markdown`], [`section`], [`coordinator`], [`history`], [`record`], [`abstracts`].
+//! Reading order: [`markdown`], [`section`], [`coordinator`], [`history`], [`sheet`], [`record`], [`abstracts`].
 
 pub mod abstracts;
 pub mod agent;
+pub mod change;
 pub mod coordinator;
 pub mod history;
 pub mod limits;
 pub mod markdown;
 pub mod record;
+pub mod rope;
 pub mod section;
 mod sentence;
+pub mod sheet;
 mod subscribers;
+pub mod text;
 
 pub use agent::{
-    CallError, Client, DocEvent, DocEventKind, DocMsg, DocNote, DocumentAgent, DocumentRef,
-    LockDenied,
+    CallError, Client, Companion, DocEvent, DocEventKind, DocMsg, DocNote, DocumentAgent,
+    DocumentRef, Host, LockDenied,
 };
-pub use coordinator::{Accepted, Coordinator, Delivery, Edit, EditError, Holder, Lock, Note, Out};
+pub use change::Splice;
+pub use coordinator::{
+    Accepted, Coordinator, Delivery, Edit, EditError, Holder, Kind, Lock, Note, OpId, Out, Splices,
+};
+pub use rope::Text;
 pub use section::{Document, LoadError, Section, SectionId};
+pub use sheet::Mode;
+pub use text::{Change, Changes};
 
 #[cfg(test)]
 mod soup;

@@ -21,12 +21,16 @@ pub const IN_FLIGHT_MAX: u64 = 64;
 /// Most updates that a subscriber may be behind before it is told to resynchronise.
 pub const LAG_MAX: u64 = 256;
 
-/// Most accepted edits whose text is remembered.
-pub const HISTORY_LEN_MAX: usize = 10_000;
+/// Most updates that are remembered.
+// Typed text has one per key: 250,000 are what a person writes in a month, and 250,000 x 250 B = 60 MB.
+pub const HISTORY_LEN_MAX: usize = 250_000;
 
-/// Most bytes of text that the history remembers; the newest edit is kept whatever its size.
+/// Most bytes of memory that the history takes; the newest update is kept whatever its size.
 // Four times the largest document.
 pub const HISTORY_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Longest [operation id](crate::OpId), in bytes.
+pub const OP_ID_BYTES_MAX: usize = 128;
 
 /// Most agents whose dead incarnations are remembered; of those forgotten only the lease protects.
 // 100,000 x about 150 B = 15 MB.

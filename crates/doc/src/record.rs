@@ -7,39 +7,28 @@
 //! in `codec`, and nowhere else.
 
 mod codec;
-mod splice;
 #[cfg(test)]
 mod tests;
+mod v1;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ggml_agent_core::AgentId;
 use ggml_agent_core::lease::{Kept, Token};
 
 pub use self::codec::{FORMAT, RecordError};
-pub use self::splice::Splice;
+pub use self::v1::Edited;
 use crate::coordinator::{Holder, Lives};
-use crate::history::{History, Update, text_hash};
+use crate::history::{History, Update};
 use crate::limits::{DOCUMENT_BYTES_MAX, SECTION_BYTES_MAX};
 use crate::section::SectionId;
-
-/// One section as it is now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Slot {
-    pub(crate) version: u64,
-    pub(crate) text: Arc<str>,
-    /// Length of the heading's source at the start of `text`; 0 without a heading.
-    pub(crate) heading_len: usize,
-}
+use crate::sheet::{Sheet, Slot};
 
 /// What of a coordinator survives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    pub(crate) front: Arc<str>,
-    pub(crate) slots: Vec<Slot>,
-    pub(crate) seq: u64,
+    pub(crate) sheet: Sheet,
     pub(crate) history: History,
     pub(crate) last_token: Token,
     pub(crate) leases: BTreeMap<SectionId, Kept<SectionId, Holder>>,
@@ -49,8 +38,10 @@ pub struct Record {
 /// One change of a [`Record`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
-    /// An edit was accepted.
+    /// An edit, as form 1 has it.
     Edited(Edited),
+    /// Texts or the outline changed.
+    Updated(Arc<Update>),
     /// A section was locked, or its lease renewed.
     Held(Kept<SectionId, Holder>),
     /// A section is free: given back, run out, or taken from a holder that is gone.
@@ -69,27 +60,6 @@ pub enum Entry {
     LivesOver,
 }
 
-/// An accepted edit, as the difference that it made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Edited {
-    /// Its number in the document.
-    pub seq: u64,
-    /// The section.
-    pub section: SectionId,
-    /// The version of the section that it made.
-    pub version: u64,
-    /// Who wrote it.
-    pub author: Holder,
-    /// When, on the clock of its process.
-    pub at: Duration,
-    /// [`text_hash`] of what it replaced.
-    pub hash_before: u64,
-    /// Length of the heading's source at the start of the new text.
-    pub heading_len: usize,
-    /// The new text, made of the old one.
-    pub splice: Splice,
-}
-
 impl Record {
     /// Takes one entry into account, which follows all that were before.
     ///
@@ -97,7 +67,11 @@ impl Record {
     /// [`RecordError::Damaged`]: the entry does not follow. The record is worth nothing then.
     pub fn apply(&mut self, entry: &Entry) -> Result<(), RecordError> {
         match entry {
-            Entry::Edited(edited) => self.edit(edited)?,
+            Entry::Edited(edited) => {
+                let update = edited.update(&self.sheet)?;
+                self.update(&Arc::new(update))?;
+            }
+            Entry::Updated(update) => self.update(update)?,
             Entry::Held(lease) => {
                 self.slot(lease.section)?;
                 let held = self.leases.get(&lease.section);
@@ -122,57 +96,30 @@ impl Record {
         Ok(())
     }
 
-    fn slot(&self, section: SectionId) -> Result<&Slot, RecordError> {
-        let slot = self.slots.get(section.index());
-        slot.ok_or_else(|| damaged(format!("there is no section {section}")))
-    }
-
-    fn edit(&mut self, edited: &Edited) -> Result<(), RecordError> {
-        let slot = self.slot(edited.section)?;
-        let follows = edited.seq.checked_sub(1) == Some(self.seq)
-            && edited.version.checked_sub(1) == Some(slot.version)
-            && edited.hash_before == text_hash(&slot.text);
-        let text = edited.splice.apply(&slot.text).filter(|text| {
-            let had_heading = slot.heading_len > 0;
-            is_heading_len(edited.heading_len, text) && had_heading == (edited.heading_len > 0)
-        });
-        let Some(text) = text.filter(|text| follows && text.len() <= SECTION_BYTES_MAX) else {
-            return Err(damaged(format!("edit {} does not follow edit {}", edited.seq, self.seq)));
+    fn update(&mut self, update: &Arc<Update>) -> Result<(), RecordError> {
+        self.sheet.apply(update).map_err(damaged)?;
+        let is_too_large = |id: SectionId| {
+            self.sheet.slot(id).is_some_and(|slot| slot.text.len() > SECTION_BYTES_MAX)
         };
-        let update = Update {
-            seq: edited.seq,
-            section: edited.section,
-            version: edited.version,
-            base: slot.version,
-            author: edited.author.clone(),
-            at: edited.at,
-            hash_before: edited.hash_before,
-            text: Arc::clone(&text),
-        };
-        self.seq = edited.seq;
-        self.history.push(Arc::new(update));
-        let slot = Slot { version: edited.version, text, heading_len: edited.heading_len };
-        if let Some(place) = self.slots.get_mut(edited.section.index()) {
-            *place = slot;
+        if update.edits.iter().any(|edit| is_too_large(edit.section)) {
+            return Err(damaged("a section is larger than any".into()));
         }
+        self.history.push(Arc::clone(update), |_| ());
         Ok(())
     }
 
-    /// Bytes of Markdown.
-    pub(crate) fn len(&self) -> usize {
-        self.front.len() + self.slots.iter().map(|slot| slot.text.len()).sum::<usize>()
+    fn slot(&self, section: SectionId) -> Result<&Slot, RecordError> {
+        let slot = self.sheet.slot(section);
+        slot.ok_or_else(|| damaged(format!("there is no section {section}")))
     }
 
     /// Whether it fits into a document at all, which a decoder need not believe.
     fn check(&self) -> Result<(), RecordError> {
-        if self.slots.is_empty() || self.len() > DOCUMENT_BYTES_MAX {
+        if self.sheet.order.is_empty() || self.sheet.bytes > DOCUMENT_BYTES_MAX {
             return Err(damaged("it has no section, or is too large".into()));
         }
-        for slot in &self.slots {
-            if slot.text.len() > SECTION_BYTES_MAX || !is_heading_len(slot.heading_len, &slot.text)
-            {
-                return Err(damaged("a section is too large, or shorter than its heading".into()));
-            }
+        if self.sheet.slots.iter().any(|slot| slot.text.len() > SECTION_BYTES_MAX) {
+            return Err(damaged("a section is too large".into()));
         }
         for lease in self.leases.values() {
             self.slot(lease.section)?;
@@ -182,11 +129,6 @@ impl Record {
         }
         Ok(())
     }
-}
-
-fn is_heading_len(len: usize, text: &str) -> bool {
-    // Beyond the end there is no boundary.
-    text.is_char_boundary(len)
 }
 
 fn damaged(why: String) -> RecordError {

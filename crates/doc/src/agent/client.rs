@@ -1,10 +1,12 @@
 //! The other side of a document: who works on it, and the calls that they make.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ggml_agent::{
-    Addr, Agent, AnyAddr, AskError, ChildSpec, Context, Recipient, Reply, StartError, System,
+    Addr, Agent, AnyAddr, AskError, ChildSpec, Context, Recipient, Reply, SendError, StartError,
+    System,
 };
 use ggml_agent_core::AgentId;
 use ggml_agent_core::lease::{Grant, Stale, Token};
@@ -142,6 +144,14 @@ impl DocumentRef {
         self.addr.ask_within(CALL_DEADLINE, |reply| DocMsg::Snapshot { reply }).await
     }
 
+    /// Hands the document's [companion](super::Companion) a message; one that it has no use for is dropped.
+    ///
+    /// # Errors
+    /// [`SendError`] when the agent has ended, or its mailbox is full.
+    pub fn tell_companion(&self, message: impl Any + Send) -> Result<(), SendError<DocMsg>> {
+        self.addr.tell(DocMsg::Companion(Box::new(message)))
+    }
+
     async fn call<T: Send + 'static, E: Send + 'static>(
         &self,
         question: impl FnOnce(Reply<Result<T, E>>) -> DocMsg,
@@ -169,7 +179,7 @@ pub enum CallError<E> {
 #[derive(Debug, Clone)]
 pub struct Client {
     pub(super) holder: Holder,
-    pub(super) addr: AnyAddr,
+    pub(super) addr: Option<AnyAddr>,
     pub(super) notes: Option<Recipient<DocNote>>,
 }
 
@@ -178,7 +188,7 @@ impl Client {
     #[must_use]
     pub fn of<A: Agent>(ctx: &Context<A>) -> Self {
         let holder = Holder::new(ctx.id().clone(), ctx.incarnation());
-        Self { holder, addr: ctx.addr().untyped(), notes: None }
+        Self { holder, addr: Some(ctx.addr().untyped()), notes: None }
     }
 
     /// The agent of this context, which is told of lost locks and, once subscribed, of every edit.
@@ -188,6 +198,13 @@ impl Client {
         DocNote: Into<A::Msg>,
     {
         Self { notes: Some(ctx.addr().recipient()), ..Self::of(ctx) }
+    }
+
+    /// Somebody who is no agent of this system: nobody watches whether it is still there, so its locks end by
+    /// their leases.
+    #[must_use]
+    pub fn unwatched(holder: Holder) -> Self {
+        Self { holder, addr: None, notes: None }
     }
 
     /// The incarnation that holds what this client locks.

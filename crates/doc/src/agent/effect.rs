@@ -10,7 +10,7 @@ use super::client::{DocNote, LockDenied};
 use super::event::{DocEvent, DocEventKind};
 use super::{DocMsg, DocumentAgent, RETRY_AFTER, Waiting, wire};
 use crate::coordinator::{
-    Accepted, Delivery, EditError, Holder, Note, Out, SectionView, Snapshot, SubscribeError,
+    Accepted, Delivery, EditError, Holder, Note, Out, Snapshot, SubscribeError,
 };
 use crate::history::Update;
 use crate::section::SectionId;
@@ -18,7 +18,7 @@ use crate::section::SectionId;
 /// One thing that others see of a decision.
 pub(super) enum Effect {
     Publish(Holder, DocEventKind),
-    /// Readers find the text of this edit from now on.
+    /// Readers find what this update made.
     Show(Arc<Update>),
     LockLost {
         to: Holder,
@@ -103,7 +103,15 @@ impl DocumentAgent {
     fn perform(&mut self, effect: Effect, ctx: &mut Context<Self>) {
         match effect {
             Effect::Publish(holder, kind) => publish(ctx, &holder, kind),
-            Effect::Show(update) => self.show(&update),
+            Effect::Show(update) => {
+                // An update that was decided applies to the sheet that it was decided for.
+                let shown = self.shown.as_mut().map(|shown| shown.apply(&update));
+                debug_assert!(shown.is_none_or(|applied| applied.is_ok()), "in order, each once");
+                let now = Self::now(ctx);
+                if let Some(companion) = &mut self.companion {
+                    companion.kept(update.seq, now);
+                }
+            }
             Effect::LockLost { to, section, token } => match self.book.way(&to) {
                 // Full or gone: the fence refuses what the old holder does in its ignorance.
                 Some(Way::Notes(notes)) => drop(notes.tell(DocNote::LockLost { section, token })),
@@ -122,14 +130,6 @@ impl DocumentAgent {
                 // An asker that is gone is recorded by the system as a dead letter.
                 drop(ctx.reply_to(&question, kind, payload));
             }
-        }
-    }
-
-    fn show(&mut self, update: &Update) {
-        self.shown.seq = update.seq;
-        if let Some(view) = self.shown.sections.get_mut(update.section.index()) {
-            let (version, text) = (update.version, Arc::clone(&update.text));
-            *view = SectionView { id: update.section, version, text };
         }
     }
 
@@ -189,7 +189,7 @@ impl DocumentAgent {
 
     pub(super) fn retry_notes(&mut self, ctx: &mut Context<Self>) {
         // Later versions are on their way, behind the gate.
-        let seq = self.shown.seq;
+        let seq = self.sheet().seq;
         for (to, _) in std::mem::take(&mut self.behind) {
             if self.tell(&to, &Delivery::Resync { seq }, ctx) {
                 let step = self.coordinator.confirm(&to, seq);

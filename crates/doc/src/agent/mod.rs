@@ -6,6 +6,7 @@
 
 mod book;
 mod client;
+mod companion;
 mod durable;
 mod effect;
 mod event;
@@ -13,6 +14,7 @@ mod gate;
 mod keeper;
 mod wire;
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -24,6 +26,7 @@ use ggml_agent_core::lease::{Grant, Outcome, Stale, Token};
 
 use self::book::{Book, Way};
 pub use self::client::{CallError, Client, DocNote, DocumentRef, LockDenied};
+pub use self::companion::{Companion, Host};
 use self::effect::Effect;
 pub use self::event::{DocEvent, DocEventKind};
 use self::gate::Gate;
@@ -33,6 +36,7 @@ use crate::coordinator::{
     SubscribeError,
 };
 use crate::section::{Document, SectionId};
+use crate::sheet::Sheet;
 
 /// How soon a subscriber whose mailbox was full is tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
@@ -63,6 +67,12 @@ pub enum DocMsg {
     Read { section: SectionId, reply: Reply<Option<SectionView>> },
     #[doc(hidden)]
     Snapshot { reply: Reply<Snapshot> },
+    /// For the companion.
+    #[doc(hidden)]
+    Companion(Box<dyn Any + Send>),
+    /// The companion has something to do.
+    #[doc(hidden)]
+    Tick,
     #[doc(hidden)]
     HolderGone(Holder),
     #[doc(hidden)]
@@ -84,8 +94,8 @@ pub enum DocMsg {
 /// if the document is [durable](DocumentAgent::durable) (D11).
 pub struct DocumentAgent {
     coordinator: Coordinator,
-    /// What readers find: the document without what is not kept yet.
-    shown: Snapshot,
+    /// What readers find of a durable document: its text without what is not kept yet.
+    shown: Option<Sheet>,
     gate: Gate<Effect>,
     delays: DelayTeller,
     is_durable: bool,
@@ -97,6 +107,10 @@ pub struct DocumentAgent {
     /// Subscribers whose mailbox was full, and up to where they must read anew.
     behind: BTreeMap<Holder, u64>,
     due: Option<(Duration, Timer)>,
+    companion: Option<Box<dyn Companion>>,
+    /// The newest update that the companion was told of.
+    told: u64,
+    tick: Option<(Duration, Timer)>,
 }
 
 enum Waiting {
@@ -110,7 +124,7 @@ impl DocumentAgent {
     pub fn new(document: &Document) -> Self {
         let coordinator = Coordinator::new(document);
         Self {
-            shown: coordinator.snapshot(),
+            shown: None,
             coordinator,
             gate: Gate::new(),
             delays: DelayTeller::default(),
@@ -121,7 +135,15 @@ impl DocumentAgent {
             waiting: BTreeMap::new(),
             behind: BTreeMap::new(),
             due: None,
+            companion: None,
+            told: 0,
+            tick: None,
         }
+    }
+
+    /// What readers find.
+    fn sheet(&self) -> &Sheet {
+        self.shown.as_ref().unwrap_or(self.coordinator.sheet())
     }
 
     fn now(ctx: &Context<Self>) -> Duration {
@@ -130,8 +152,10 @@ impl DocumentAgent {
 
     /// Watches the incarnation behind `client`: its locks end with it (D3, M13).
     fn meet(&mut self, client: &Client, ctx: &mut Context<Self>) {
-        if self.book.enter(&client.holder, &client.addr, client.way()) {
-            self.watch(&client.holder, &client.addr, ctx);
+        // Who has no address is no agent: its leases end by time, or by whom it is connected to.
+        let Some(addr) = &client.addr else { return };
+        if self.book.enter(&client.holder, addr, client.way()) {
+            self.watch(&client.holder, addr, ctx);
         }
     }
 
@@ -199,9 +223,6 @@ impl DocumentAgent {
         let step = self.coordinator.edit(holder, edit, Self::now(ctx));
         let kind = match &step.answer {
             Ok(Accepted { seq, version, .. }) => {
-                if let Some(update) = self.coordinator.history().get(*seq).cloned() {
-                    self.hold(Effect::Show(update));
-                }
                 DocEventKind::EditAccepted { section, seq: *seq, version: *version }
             }
             Err(error) => DocEventKind::EditRefused { section, error: error.clone() },
@@ -284,9 +305,17 @@ impl DocumentAgent {
                 self.behind.remove(&holder);
             }
             DocMsg::Read { section, reply } => {
-                reply.send(self.shown.sections.get(section.index()).cloned());
+                reply.send(self.sheet().read(section));
             }
-            DocMsg::Snapshot { reply } => reply.send(self.shown.clone()),
+            DocMsg::Snapshot { reply } => reply.send(self.sheet().snapshot()),
+            DocMsg::Companion(message) => self.companion_message(message, ctx),
+            DocMsg::Tick => {
+                self.tick = None;
+                let now = Self::now(ctx);
+                if let Some(companion) = &mut self.companion {
+                    companion.tick(now);
+                }
+            }
             DocMsg::HolderGone(holder) => self.holder_gone(&holder, ctx),
             DocMsg::Due => {
                 self.due = None;
@@ -311,6 +340,9 @@ impl Agent for DocumentAgent {
             self.open(ctx).await?;
             self.arm(ctx);
         }
+        self.told = self.coordinator.seq();
+        self.begin_companion(ctx);
+        self.arm_companion(ctx);
         Ok(())
     }
 
@@ -319,9 +351,11 @@ impl Agent for DocumentAgent {
         if let Some(message) = message {
             self.obey(message, ctx);
         }
+        self.show_decided(ctx);
         self.flow(ctx);
         self.keep(ctx)?;
         self.arm(ctx);
+        self.arm_companion(ctx);
         Ok(())
     }
 

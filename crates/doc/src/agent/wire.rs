@@ -10,9 +10,15 @@
 //! | LOCK_DENIED | document | `reason`, and `section`, `holder`, `until-ms` where they are known |
 //! | LOCK_RELEASE | client | `section`, `token` |
 //! | DOC_EDIT | client | `section`, `token` or `base`; blank line; the whole new text |
-//! | DOC_UPDATE | client | nothing: subscribes, and is answered with the document as it is |
-//! | DOC_UPDATE | document | `seq`, and `section`, `version`, `author`; blank line; text |
+//! | DOC_UPDATE | client | `section` reads one; without it: subscribes, and is answered with the document as it is |
+//! | DOC_UPDATE | document | `seq` and what it says below; blank line; text |
 //! | ERROR | document | why an edit or release was refused, in words |
+//!
+//! A DOC_UPDATE that answers has the text that was asked for behind its blank line, and for one section
+//! its `section` and `version`. To a subscriber it says what changed: `author`, one `edit: SECTION VERSION` for
+//! each section, each followed by its places, `splice: AT REMOVED INSERTED`, in order, in bytes of the text
+//! before; behind the blank line stand all the inserted texts, one after the other. `outline: yes` says that
+//! sections came, went or moved: read the document anew.
 //!
 //! Moments are milliseconds on the document's own monotonic clock.
 
@@ -26,7 +32,9 @@ use ggml_agent_core::lease::{Grant, OnBusy, Token};
 
 use super::effect::Effect;
 use super::{DocumentAgent, LockDenied, Waiting, Way};
+use crate::change::Splice;
 use crate::coordinator::{Accepted, Delivery, Edit, EditError, Holder, Lock};
+use crate::history::Update;
 use crate::section::SectionId;
 
 /// The lease of a request that names none.
@@ -82,6 +90,15 @@ fn try_obey(
                 document.edit(&holder, edit, ctx).map_err(|error| error.to_string())?;
             let payload =
                 format!("seq: {seq}\nsection: {section}\nversion: {version}\nauthor: {holder}\n");
+            hold_answer(document, envelope, MessageType::DocUpdate, payload);
+        }
+        _ if fields.get("section").is_some() => {
+            let section = fields.section()?;
+            let view = document.sheet().read(section);
+            let view = view.ok_or_else(|| format!("the document has no section {section}"))?;
+            let (seq, version) = (document.sheet().seq, view.version);
+            let payload =
+                format!("seq: {seq}\nsection: {section}\nversion: {version}\n\n{}", view.text);
             hold_answer(document, envelope, MessageType::DocUpdate, payload);
         }
         _ => {
@@ -155,13 +172,28 @@ pub(super) fn lock_lost(
 /// Hands a subscriber the next version; false when it does not take it now.
 pub(super) fn update(ctx: &Context<DocumentAgent>, to: &Holder, delivery: &Delivery) -> bool {
     let payload = match delivery {
-        Delivery::Update(update) => format!(
-            "seq: {}\nsection: {}\nversion: {}\nauthor: {}\n\n{}",
-            update.seq, update.section, update.version, update.author, update.text
-        ),
+        Delivery::Update(update) => changes(update),
         Delivery::Resync { seq } => format!("seq: {seq}\nresync: yes\n"),
     };
     ctx.send_to(to.agent(), MessageType::DocUpdate, payload).is_ok()
+}
+
+/// An update in words.
+fn changes(update: &Update) -> String {
+    let outline = if update.outline.is_empty() { "" } else { "outline: yes\n" };
+    let mut payload = format!("seq: {}\nauthor: {}\n{outline}", update.seq, update.author);
+    for edit in &update.edits {
+        writeln!(payload, "edit: {} {}", edit.section, edit.version)
+            .expect("invariant: a String takes all");
+        for Splice { at, removed, inserted } in &edit.splices {
+            writeln!(payload, "splice: {at} {} {}", removed.len(), inserted.len())
+                .expect("invariant: a String takes all");
+        }
+    }
+    payload.push('\n');
+    let splices = update.edits.iter().flat_map(|edit| &edit.splices);
+    splices.for_each(|splice| payload.push_str(&splice.inserted));
+    payload
 }
 
 fn answer(

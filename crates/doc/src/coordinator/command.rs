@@ -1,49 +1,18 @@
 //! What goes into the coordinator and what comes out: plain data.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ggml_agent_core::AgentId;
-use ggml_agent_core::lease::{Event, Grant, OnBusy, RequestError, Stale, Token};
+use ggml_agent_core::lease::{Event, Grant, OnBusy, Token};
+use smallvec::SmallVec;
 
+use super::author::Holder;
 use crate::history::Update;
-use crate::limits::{DOCUMENT_BYTES_MAX, SECTION_BYTES_MAX, SUBSCRIBERS_MAX};
+use crate::rope::Text;
 use crate::section::SectionId;
-
-/// One life of an agent: locks and subscriptions belong to it, not to the agent.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Holder {
-    agent: AgentId,
-    incarnation: u64,
-}
-
-impl Holder {
-    /// The life number `incarnation` of `agent`; later lives have larger numbers.
-    #[must_use]
-    pub fn new(agent: AgentId, incarnation: u64) -> Self {
-        Self { agent, incarnation }
-    }
-
-    /// The agent.
-    #[must_use]
-    pub fn agent(&self) -> &AgentId {
-        &self.agent
-    }
-
-    /// Which of its lives.
-    #[must_use]
-    pub fn incarnation(&self) -> u64 {
-        self.incarnation
-    }
-}
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}#{}", self.agent, self.incarnation)
-    }
-}
+use crate::sheet::Mode;
+use crate::text::Change;
 
 /// A wish for the lock of one or several sections, all or none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +56,19 @@ impl Edit {
     pub fn optimistic(section: SectionId, base: u64, text: impl Into<String>) -> Self {
         Self { section, token: None, base: Some(base), text: text.into() }
     }
+}
+
+/// Changes of one section, as an editor makes them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Splices {
+    /// Which section.
+    pub section: SectionId,
+    /// The token of its lock; without it, `base` is needed and nobody may hold the section.
+    pub token: Option<Token>,
+    /// The version that they were made for; where given it must be the current one.
+    pub base: Option<u64>,
+    /// In order, in bytes of the text before; no two touch.
+    pub changes: SmallVec<[Change; 1]>,
 }
 
 /// An edit was applied.
@@ -184,8 +166,10 @@ pub struct SectionView {
     pub id: SectionId,
     /// How many edits it has had.
     pub version: u64,
+    /// How it may be written to.
+    pub mode: Mode,
     /// Its text.
-    pub text: Arc<str>,
+    pub text: Text,
 }
 
 /// The document at one moment.
@@ -203,159 +187,7 @@ impl Snapshot {
     /// The document as Markdown.
     #[must_use]
     pub fn to_markdown(&self) -> String {
-        let texts = self.sections.iter().map(|section| &*section.text);
+        let texts = self.sections.iter().flat_map(|section| section.text.chunks());
         [&*self.front].into_iter().chain(texts).collect()
-    }
-}
-
-/// The caller's life is over, or a later one of the same agent has taken its place.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{holder} has ended or was restarted; only a later incarnation may act")]
-pub struct Gone {
-    /// Who asked.
-    pub holder: Holder,
-}
-
-/// Why a lock request was refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum LockError {
-    /// The caller has ended.
-    #[error(transparent)]
-    Gone(#[from] Gone),
-    /// There is no such section.
-    #[error("the document has no section {section}; read the list of sections again")]
-    UnknownSection {
-        /// Which.
-        section: SectionId,
-    },
-    /// The store has not kept up: see [`EditError::Unsaved`].
-    #[error("the document waits for its store to keep earlier changes; try again later")]
-    Unsaved,
-    /// The request itself is at fault, or the queue is full.
-    #[error(transparent)]
-    Request(#[from] RequestError<SectionId>),
-}
-
-impl LockError {
-    /// Whether the same request may succeed later.
-    #[must_use]
-    pub fn is_retryable(&self) -> bool {
-        match self {
-            Self::Request(error) => error.is_retryable(),
-            Self::Unsaved => true,
-            Self::Gone(_) | Self::UnknownSection { .. } => false,
-        }
-    }
-}
-
-/// Why a subscription was refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SubscribeError {
-    /// The caller has ended.
-    #[error(transparent)]
-    Gone(#[from] Gone),
-    /// The document has as many subscribers as are allowed.
-    #[error("{SUBSCRIBERS_MAX} subscribers follow the document already; try again later")]
-    TooMany,
-}
-
-impl SubscribeError {
-    /// Whether the same request may succeed later.
-    #[must_use]
-    pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::TooMany)
-    }
-}
-
-/// Why an edit was refused; nothing was changed (D6).
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum EditError {
-    /// The caller has ended.
-    #[error(transparent)]
-    Gone(#[from] Gone),
-    /// There is no such section.
-    #[error("the document has no section {section}; read the list of sections again")]
-    UnknownSection {
-        /// Which.
-        section: SectionId,
-    },
-    /// The lock is not the caller's any more (D2, D3).
-    #[error(transparent)]
-    Stale(#[from] Stale),
-    /// The edit has no token, and somebody holds the section.
-    #[error("section {section} is locked by {holder} until {until:?}; wait for the lock")]
-    Locked {
-        /// Which.
-        section: SectionId,
-        /// By whom.
-        holder: Holder,
-        /// Until when, unless renewed.
-        until: Duration,
-    },
-    /// The store of a durable document has not kept up: its disk is full, fails, or is too slow. Nothing
-    /// was decided.
-    #[error("the document waits for its store to keep earlier changes; try again later")]
-    Unsaved,
-    /// The edit has neither a token nor the version that it was made from.
-    #[error("an edit needs a lock's token or the version it was made from; send one of them")]
-    NoTokenAndNoBase,
-    /// Somebody has changed the section since.
-    #[error(
-        "section {section} is at version {current}, the edit was made from {base}; read it again"
-    )]
-    Outdated {
-        /// Which.
-        section: SectionId,
-        /// The version that the edit was made from.
-        base: u64,
-        /// The version that it has.
-        current: u64,
-    },
-    /// The new text is larger than [`SECTION_BYTES_MAX`].
-    #[error("the new text has {len} bytes, at most {SECTION_BYTES_MAX} are allowed; shorten it")]
-    SectionTooLarge {
-        /// Its length in bytes.
-        len: usize,
-    },
-    /// The document would be larger than [`DOCUMENT_BYTES_MAX`].
-    #[error(
-        "the document would have {len} bytes, at most {DOCUMENT_BYTES_MAX} are allowed; shorten the text"
-    )]
-    DocumentTooLarge {
-        /// The length in bytes that it would have.
-        len: usize,
-    },
-    /// The section has a heading and the new text does not begin with one.
-    #[error(
-        "the new text must begin with the section's heading, such as \"## Title\"; put it first"
-    )]
-    HeadingMissing,
-    /// The next section's heading would become part of this section.
-    #[error(
-        "the new text would swallow the heading after it; \
-         end it with a line break and close its fences and HTML"
-    )]
-    SwallowsNext,
-    /// The new heading would become part of the section before.
-    #[error(
-        "the new heading would continue the section before it; write it as \"# Title\" instead"
-    )]
-    JoinsPrevious,
-    /// With the new text the document would begin with (other) front matter or a byte order mark.
-    #[error(
-        "the document would begin with front matter then; \
-         write a rule as \"***\", or put a blank line after the first \"---\" or \"+++\""
-    )]
-    BecomesFrontMatter,
-}
-
-impl EditError {
-    /// Whether the same edit may succeed later; every other needs a new lock, a new read or a new text.
-    #[must_use]
-    pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Locked { .. } | Self::Unsaved)
     }
 }

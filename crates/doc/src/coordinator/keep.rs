@@ -1,13 +1,11 @@
 //! What of a coordinator is kept, and how it goes on from that.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use ggml_agent_core::lease::{Change, Limits, Locks};
 
 use super::{Coordinator, Holder, Lives, Out, Step, tell};
-use crate::history::Update;
-use crate::record::{Edited, Entry, Record, Splice};
+use crate::record::{Entry, Record};
 use crate::section::SectionId;
 use crate::subscribers::Subscribers;
 
@@ -30,9 +28,7 @@ impl Coordinator {
     #[must_use]
     pub fn record(&self) -> Record {
         Record {
-            front: Arc::clone(&self.front),
-            slots: self.slots.clone(),
-            seq: self.seq,
+            sheet: self.sheet.clone(),
             history: self.history.clone(),
             last_token: self.locks.last_token(),
             leases: self.locks.leases().map(|lease| (lease.section, lease)).collect(),
@@ -48,13 +44,9 @@ impl Coordinator {
     /// [all of them](Self::end_all_lives).
     #[must_use]
     pub fn resume(record: Record, limits: Limits, now: Duration) -> Self {
-        let bytes = record.len();
-        let Record { front, slots, seq, history, last_token, leases, lives } = record;
+        let Record { sheet, history, last_token, leases, lives } = record;
         Self {
-            front,
-            slots,
-            bytes,
-            seq,
+            sheet,
             locks: Locks::restore(limits, last_token, leases.into_values(), now),
             history,
             subscribers: Subscribers::default(),
@@ -94,18 +86,4 @@ pub(super) fn take_leases(locks: &mut Locks<SectionId, Holder>, entries: &mut Ve
         Change::Held(lease) => Entry::Held(lease),
         Change::Free { section } => Entry::Free { section },
     }));
-}
-
-/// The entry of an edit that replaces `old`.
-pub(super) fn edited(update: &Update, old: &str, heading_len: usize) -> Entry {
-    Entry::Edited(Edited {
-        seq: update.seq,
-        section: update.section,
-        version: update.version,
-        author: update.author.clone(),
-        at: update.at,
-        hash_before: update.hash_before,
-        heading_len,
-        splice: Splice::between(old, &update.text),
-    })
 }

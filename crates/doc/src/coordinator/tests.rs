@@ -8,7 +8,7 @@ use ggml_agent_core::lease::{Busy, Event, OnBusy, Outcome, Stale, Token};
 use super::{Coordinator, Delivery, Edit, EditError, Gone, Holder, Lock, LockError, Note, Out};
 use crate::limits::{HISTORY_LEN_MAX, IN_FLIGHT_MAX, LAG_MAX, SECTION_BYTES_MAX};
 use crate::soup::{Rng, each, soup};
-use crate::{Document, SectionId};
+use crate::{Document, SectionId, Text};
 
 const LEASE: Duration = Duration::from_secs(30);
 const TEXT: &str = "---\nt: x\n---\nIntro.\n\n# A\n\na\n\nB\n===\n\nb\n\n# C\n\nc\n";
@@ -184,7 +184,7 @@ fn d06_an_edit_is_applied_whole_or_refused_whole_with_the_reason() {
         assert_eq!(answer.map(|_| ()), expected, "{section} {text:?}");
         let view = c.read(sid(section)).unwrap();
         if expected.is_ok() {
-            assert_eq!((&*view.text, view.version, c.seq()), (text, 1, 1));
+            assert_eq!((view.text, view.version, c.seq()), (text.into(), 1, 1));
         } else {
             assert_eq!((c.to_markdown().as_str(), view.version, c.seq()), (TEXT, 0, 0));
         }
@@ -252,9 +252,12 @@ fn d07_accepted_edits_have_gap_free_numbers_and_none_is_lost() {
     let seqs: Vec<u64> = c.history().iter().map(|update| update.seq).collect();
     assert_eq!(seqs, (1..=300).collect::<Vec<_>>());
     let update = c.history().get(300).unwrap();
-    assert_eq!((update.version, update.base, &update.author, update.at), (150, 149, &one, s(299)));
-    assert_eq!(update.hash_before, crate::history::text_hash("# 297\n\n"));
-    assert_eq!(update.text, c.read(sid(4)).unwrap().text);
+    let edit = update.edit(sid(4)).unwrap();
+    assert_eq!((edit.version, &update.author, update.at), (150, &one, s(299)));
+    let mut text = c.read(sid(4)).unwrap().text;
+    assert_eq!(text, "# 299\n\n");
+    assert!(edit.undo(&mut text));
+    assert_eq!(text, "# 297\n\n");
 }
 
 #[test]
@@ -347,7 +350,12 @@ impl Replica {
             Delivery::Update(u) => {
                 assert_eq!(u.seq, self.seq + 1, "D8: a gap");
                 self.seq = u.seq;
-                self.texts[u.section.index()] = u.text.to_string();
+                for edit in &u.edits {
+                    let text = &mut self.texts[edit.section.index()];
+                    let mut rope = Text::from(&**text);
+                    assert!(edit.apply(&mut rope));
+                    *text = rope.to_string();
+                }
             }
             Delivery::Resync { seq } => {
                 let snapshot = c.snapshot();
@@ -386,7 +394,7 @@ fn d06_to_d08_random_work_loses_no_edit_and_keeps_every_section_where_it_was() {
             let versions: u64 = snapshot.sections.iter().map(|view| view.version).sum();
             assert_eq!((snapshot.seq, versions), (accepted, accepted), "D7");
             for (view, text) in snapshot.sections.iter().zip(&expected) {
-                assert_eq!(&*view.text, text, "D6");
+                assert_eq!(view.text, **text, "D6");
             }
         }
         the_cuts_are_still_there(&c);

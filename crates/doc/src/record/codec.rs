@@ -1,11 +1,7 @@
 //! The bytes of a record and of its entries: CBOR (RFC 8949), which names its fields.
 //!
 //! An entry begins with one byte, the version of the form; a snapshot's stands beside it in the store. Within a
-//! version bytes never change their meaning: the files in `tests/golden/document/v1` are decoded
-//! for ever.
-//!
-//! The history stands in a snapshot newest first, each text as its difference from the next newer one of its
-//! section: so a snapshot has every text once, however often it was edited.
+//! version bytes never change their meaning: the files in `tests/golden/document` are decoded for ever.
 
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
@@ -20,19 +16,20 @@ use ggml_agent_core::lease::{Kept, Token};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Edited, Entry, Record, Slot, Splice, damaged};
-use crate::coordinator::{Holder, Lives};
-use crate::history::{History, Update};
-use crate::limits::{
-    DEAD_MAX, HISTORY_BYTES_MAX, HISTORY_LEN_MAX, SECTION_BYTES_MAX, SECTIONS_MAX,
-};
+use super::{Entry, Record, damaged, v1};
+use crate::change::Splice;
+use crate::coordinator::{Holder, Kind, Lives};
+use crate::history::{Cause, History, SectionEdit, Update};
+use crate::limits::{DEAD_MAX, HISTORY_BYTES_MAX, HISTORY_LEN_MAX, SECTIONS_MAX};
+use crate::rope::Text;
 use crate::section::SectionId;
+use crate::sheet::{Mode, OutlineChange, Shape, Sheet, Slot};
 
 /// Version of the form that is written.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The same, as the first byte of an entry.
-const ENTRY_FORMAT: u8 = 1;
+const ENTRY_FORMAT: u8 = 2;
 
 /// Why what is kept of a document cannot be read. Nothing of it is changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -56,9 +53,12 @@ pub enum RecordError {
 struct WireRecord<'a> {
     front: Cow<'a, str>,
     sections: Vec<WireSlot<'a>>,
+    /// Numbers of those that are part of the text.
+    order: Vec<u32>,
     seq: u64,
-    /// Newest first.
-    history: Vec<WireUpdate>,
+    outline_version: u64,
+    /// Oldest first; the last one is `seq`.
+    history: Vec<WireUpdate<'a>>,
     last_token: u64,
     leases: Vec<WireLease<'a>>,
     lives: Vec<(Cow<'a, str>, u64)>,
@@ -69,41 +69,71 @@ struct WireSlot<'a> {
     version: u64,
     text: Cow<'a, str>,
     heading: usize,
+    mode: WireMode,
 }
 
-/// Its number and version follow from its place.
+#[derive(Serialize, Deserialize, Clone, Copy)]
+enum WireMode {
+    Locked,
+    Optimistic,
+    Open,
+    SuggestOnly,
+}
+
 #[derive(Serialize, Deserialize)]
-struct WireUpdate {
-    section: u32,
-    author: (String, u64),
+struct WireHolder<'a>(Cow<'a, str>, u64, WireKind);
+
+#[derive(Serialize, Deserialize, Clone, Copy)]
+enum WireKind {
+    Agent,
+    Person,
+    File,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireUpdate<'a> {
+    seq: u64,
+    author: WireHolder<'a>,
     at: Duration,
-    hash: u64,
-    text: WireSplice,
+    cause: WireCause<'a>,
+    op: Option<Cow<'a, str>>,
+    outline: Vec<WireOutlineChange>,
+    edits: Vec<WireEdit<'a>>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct WireSplice(usize, usize, String);
+enum WireCause<'a> {
+    Edit,
+    Revert,
+    Suggestion(WireHolder<'a>),
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireEdit<'a>(u32, u64, Vec<WireSplice<'a>>);
+
+#[derive(Serialize, Deserialize)]
+struct WireSplice<'a>(usize, Cow<'a, str>, Cow<'a, str>);
+
+#[derive(Serialize, Deserialize)]
+enum WireOutlineChange {
+    Added { section: u32, after: Option<u32>, from: Option<(u32, usize)> },
+    Moved { section: u32, after: Option<u32> },
+    Archived(u32),
+    Restored { section: u32, after: Option<u32> },
+    Mode(u32, WireMode),
+}
 
 #[derive(Serialize, Deserialize)]
 struct WireLease<'a> {
     section: u32,
-    holder: (Cow<'a, str>, u64),
+    holder: WireHolder<'a>,
     token: u64,
     length: Duration,
 }
 
 #[derive(Serialize, Deserialize)]
 enum WireEntry<'a> {
-    Edited {
-        seq: u64,
-        section: u32,
-        version: u64,
-        author: (Cow<'a, str>, u64),
-        at: Duration,
-        hash: u64,
-        heading: usize,
-        text: WireSplice,
-    },
+    Updated(WireUpdate<'a>),
     Held(WireLease<'a>),
     Free(u32),
     AliveFrom(Cow<'a, str>, u64),
@@ -116,10 +146,12 @@ impl Record {
     pub fn encode(&self) -> Bytes {
         let lives = self.lives.iter().map(|(agent, from)| (agent.as_str().into(), from));
         let wire = WireRecord {
-            front: Cow::Borrowed(&*self.front),
-            sections: self.slots.iter().map(wire_slot).collect(),
-            seq: self.seq,
-            history: self.wire_history(),
+            front: Cow::Borrowed(&*self.sheet.front),
+            sections: self.sheet.slots.iter().map(wire_slot).collect(),
+            order: self.sheet.order.iter().map(|section| section.number()).collect(),
+            seq: self.sheet.seq,
+            outline_version: self.sheet.outline_version,
+            history: self.history.iter().map(|update| update.as_ref().into()).collect(),
             last_token: self.last_token.as_u64(),
             leases: self.leases.values().map(wire_lease).collect(),
             lives: lives.collect(),
@@ -127,28 +159,21 @@ impl Record {
         write(&wire, Vec::new())
     }
 
-    fn wire_history(&self) -> Vec<WireUpdate> {
-        let mut newer: BTreeMap<SectionId, &str> = BTreeMap::new();
-        let updates = self.history.iter().rev().map(|update| {
-            let slot = self.slots.get(update.section.index()).map(|slot| &*slot.text);
-            let newer = newer.insert(update.section, &update.text).or(slot).unwrap_or_default();
-            WireUpdate {
-                section: update.section.number(),
-                author: (update.author.agent().to_string(), update.author.incarnation()),
-                at: update.at,
-                hash: update.hash_before,
-                text: Splice::between(newer, &update.text).into(),
-            }
-        });
-        updates.collect()
-    }
-
     /// The record of a snapshot.
     ///
     /// # Errors
     /// [`RecordError`].
     pub fn decode(form: u32, bytes: &[u8]) -> Result<Self, RecordError> {
-        check_form(form)?;
+        let record = match form {
+            1 => v1::record(bytes)?,
+            FORMAT => Self::read(bytes)?,
+            _ => return Err(unknown_form(form)),
+        };
+        record.check()?;
+        Ok(record)
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self, RecordError> {
         let wire: WireRecord<'_> = read(bytes)?;
         let too_many = wire.sections.len() > SECTIONS_MAX
             || wire.history.len() > HISTORY_LEN_MAX
@@ -156,13 +181,24 @@ impl Record {
         if too_many {
             return Err(damaged("it has more of something than a document can have".into()));
         }
-        let slot = |slot: WireSlot<'_>| Slot {
-            version: slot.version,
-            text: Arc::from(&*slot.text),
-            heading_len: slot.heading,
-        };
-        let slots: Vec<Slot> = wire.sections.into_iter().map(slot).collect();
-        let history = history(&slots, wire.seq, wire.history)?;
+        let mut slots = Vec::with_capacity(wire.sections.len());
+        for slot in wire.sections {
+            if !slot.text.is_char_boundary(slot.heading) {
+                return Err(damaged("a section is shorter than its heading".into()));
+            }
+            slots.push(Slot {
+                version: slot.version,
+                shape: Shape::of(&slot.text, slot.heading),
+                text: Text::from(&*slot.text),
+                mode: slot.mode.into(),
+                place: None,
+            });
+        }
+        let order = wire.order.into_iter().map(section_id).collect::<Result<_, _>>()?;
+        let front = Arc::from(&*wire.front);
+        let sheet = Sheet::restore(front, slots, Some(order), wire.seq, wire.outline_version)
+            .ok_or_else(|| damaged("a section stands nowhere, or twice".into()))?;
+        let history = history(&sheet, wire.history)?;
         let mut leases = BTreeMap::new();
         for lease in wire.leases {
             let lease = lease.kept()?;
@@ -174,75 +210,50 @@ impl Record {
         for (agent, from) in wire.lives {
             lives.end_before(&agent_id(&agent)?, from);
         }
-        let record = Self {
-            front: Arc::from(&*wire.front),
-            slots,
-            seq: wire.seq,
-            history,
-            last_token: Token::from_u64(wire.last_token),
-            leases,
-            lives,
-        };
-        record.check()?;
-        Ok(record)
+        Ok(Self { sheet, history, last_token: Token::from_u64(wire.last_token), leases, lives })
     }
 }
 
-/// The updates of `wire`, which stand newest first, in order.
-fn history(slots: &[Slot], seq: u64, wire: Vec<WireUpdate>) -> Result<History, RecordError> {
+/// The updates of `wire`, which must lead to the texts that are there.
+fn history(sheet: &Sheet, wire: Vec<WireUpdate<'_>>) -> Result<History, RecordError> {
     let does_not_follow = || damaged("the history does not lead to the text".into());
-    let mut newer: BTreeMap<SectionId, (u64, Arc<str>)> = BTreeMap::new();
-    let mut updates = Vec::with_capacity(wire.len());
-    let mut len: usize = 0;
-    for (n, update) in (0..).zip(wire) {
-        let section = section_id(update.section)?;
-        let (version, newest) = match newer.remove(&section) {
-            Some(known) => known,
-            None => slots
-                .get(section.index())
-                .map(|slot| (slot.version, Arc::clone(&slot.text)))
-                .ok_or_else(does_not_follow)?,
-        };
-        let text = Splice::from(update.text).apply(&newest).ok_or_else(does_not_follow)?;
-        // A few bytes may stand for many texts: no more than a coordinator ever keeps.
-        len = len.saturating_add(text.len());
-        if len > HISTORY_BYTES_MAX.saturating_add(SECTION_BYTES_MAX) {
-            return Err(damaged("the history is longer than any".into()));
+    let updates: Vec<Update> =
+        wire.into_iter().map(WireUpdate::update).collect::<Result<_, RecordError>>()?;
+    let mut texts: BTreeMap<SectionId, (u64, Text)> = BTreeMap::new();
+    let mut seq = sheet.seq;
+    let mut bytes: usize = 0;
+    for update in updates.iter().rev() {
+        if update.seq != seq || seq == 0 {
+            return Err(does_not_follow());
         }
-        let seq = seq.checked_sub(n).filter(|seq| *seq > 0).ok_or_else(does_not_follow)?;
-        let base = version.checked_sub(1).ok_or_else(does_not_follow)?;
-        newer.insert(section, (base, Arc::clone(&text)));
-        updates.push(Update {
-            seq,
-            section,
-            version,
-            base,
-            author: holder(&update.author.0, update.author.1)?,
-            at: update.at,
-            hash_before: update.hash,
-            text,
-        });
+        seq = seq.saturating_sub(1);
+        for edit in &update.edits {
+            let slot = sheet.slot(edit.section).ok_or_else(does_not_follow)?;
+            let text = texts.entry(edit.section);
+            let (version, text) = text.or_insert_with(|| (slot.version, slot.text.clone()));
+            if edit.version != *version || edit.version == 0 || !edit.undo(text) {
+                return Err(does_not_follow());
+            }
+            *version = version.saturating_sub(1);
+            let (added, removed) = edit.n_bytes();
+            bytes = bytes.saturating_add(added).saturating_add(removed);
+        }
+    }
+    if bytes > HISTORY_BYTES_MAX {
+        return Err(damaged("the history is longer than any".into()));
     }
     let mut history = History::default();
-    updates.into_iter().rev().for_each(|update| history.push(Arc::new(update)));
+    updates.into_iter().for_each(|update| history.push(Arc::new(update), |_| ()));
     Ok(history)
 }
 
 impl Entry {
-    /// Its bytes.
+    /// Its bytes. Those of an entry of form 1 are none: it is only read.
     #[must_use]
     pub fn encode(&self) -> Bytes {
         let wire = match self {
-            Self::Edited(edited) => WireEntry::Edited {
-                seq: edited.seq,
-                section: edited.section.number(),
-                version: edited.version,
-                author: (edited.author.agent().as_str().into(), edited.author.incarnation()),
-                at: edited.at,
-                hash: edited.hash_before,
-                heading: edited.heading_len,
-                text: edited.splice.clone().into(),
-            },
+            Self::Edited(_) => return Bytes::new(),
+            Self::Updated(update) => WireEntry::Updated(update.as_ref().into()),
             Self::Held(lease) => WireEntry::Held(wire_lease(lease)),
             Self::Free { section } => WireEntry::Free(section.number()),
             Self::AliveFrom { agent, from } => WireEntry::AliveFrom(agent.as_str().into(), *from),
@@ -257,20 +268,13 @@ impl Entry {
     /// [`RecordError`].
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
         let (form, bytes) = bytes.split_first().ok_or_else(|| damaged("an empty entry".into()))?;
-        check_form(u32::from(*form))?;
+        match *form {
+            1 => return v1::entry(bytes),
+            ENTRY_FORMAT => {}
+            form => return Err(unknown_form(u32::from(form))),
+        }
         Ok(match read::<WireEntry<'_>>(bytes)? {
-            WireEntry::Edited { seq, section, version, author, at, hash, heading, text } => {
-                Self::Edited(Edited {
-                    seq,
-                    section: section_id(section)?,
-                    version,
-                    author: holder(&author.0, author.1)?,
-                    at,
-                    hash_before: hash,
-                    heading_len: heading,
-                    splice: text.into(),
-                })
-            }
+            WireEntry::Updated(update) => Self::Updated(Arc::new(update.update()?)),
             WireEntry::Held(lease) => Self::Held(lease.kept()?),
             WireEntry::Free(section) => Self::Free { section: section_id(section)? },
             WireEntry::AliveFrom(agent, from) => Self::AliveFrom { agent: agent_id(&agent)?, from },
@@ -279,11 +283,159 @@ impl Entry {
     }
 }
 
+impl<'a> From<&'a Update> for WireUpdate<'a> {
+    fn from(update: &'a Update) -> Self {
+        let splice = |splice: &'a Splice| {
+            WireSplice(splice.at, (&*splice.removed).into(), (&*splice.inserted).into())
+        };
+        let edit = |edit: &'a SectionEdit| {
+            let splices = edit.splices.iter().map(splice).collect();
+            WireEdit(edit.section.number(), edit.version, splices)
+        };
+        Self {
+            seq: update.seq,
+            author: (&update.author).into(),
+            at: update.at,
+            cause: match &update.cause {
+                Cause::Edit => WireCause::Edit,
+                Cause::Revert => WireCause::Revert,
+                Cause::Suggestion { by } => WireCause::Suggestion(by.into()),
+            },
+            op: update.op.as_ref().map(|op| op.as_str().into()),
+            outline: update.outline.iter().map(WireOutlineChange::from).collect(),
+            edits: update.edits.iter().map(edit).collect(),
+        }
+    }
+}
+
+impl WireUpdate<'_> {
+    fn update(self) -> Result<Update, RecordError> {
+        let splice = |WireSplice(at, removed, inserted): WireSplice<'_>| Splice {
+            at,
+            removed: removed.into_owned(),
+            inserted: inserted.into_owned(),
+        };
+        let edit = |WireEdit(section, version, splices): WireEdit<'_>| {
+            let splices = splices.into_iter().map(splice).collect();
+            Ok(SectionEdit { section: section_id(section)?, version, splices })
+        };
+        Ok(Update {
+            seq: self.seq,
+            author: self.author.holder()?,
+            at: self.at,
+            cause: match self.cause {
+                WireCause::Edit => Cause::Edit,
+                WireCause::Revert => Cause::Revert,
+                WireCause::Suggestion(by) => Cause::Suggestion { by: by.holder()? },
+            },
+            op: self
+                .op
+                .map(|op| op.parse().map_err(|error| damaged(format!("{error}"))))
+                .transpose()?,
+            outline: self
+                .outline
+                .into_iter()
+                .map(WireOutlineChange::change)
+                .collect::<Result<_, _>>()?,
+            edits: self.edits.into_iter().map(edit).collect::<Result<_, RecordError>>()?,
+        })
+    }
+}
+
+impl From<&OutlineChange> for WireOutlineChange {
+    fn from(change: &OutlineChange) -> Self {
+        let number = |section: &Option<SectionId>| section.map(SectionId::number);
+        match change {
+            OutlineChange::Added { section, after, from } => Self::Added {
+                section: section.number(),
+                after: number(after),
+                from: from.map(|(section, at)| (section.number(), at)),
+            },
+            OutlineChange::Moved { section, after } => {
+                Self::Moved { section: section.number(), after: number(after) }
+            }
+            OutlineChange::Archived { section } => Self::Archived(section.number()),
+            OutlineChange::Restored { section, after } => {
+                Self::Restored { section: section.number(), after: number(after) }
+            }
+            OutlineChange::Mode { section, mode } => Self::Mode(section.number(), (*mode).into()),
+        }
+    }
+}
+
+impl WireOutlineChange {
+    fn change(self) -> Result<OutlineChange, RecordError> {
+        let optional = |section: Option<u32>| section.map(section_id).transpose();
+        Ok(match self {
+            Self::Added { section, after, from } => OutlineChange::Added {
+                section: section_id(section)?,
+                after: optional(after)?,
+                from: from.map(|(from, at)| Ok((section_id(from)?, at))).transpose()?,
+            },
+            Self::Moved { section, after } => {
+                OutlineChange::Moved { section: section_id(section)?, after: optional(after)? }
+            }
+            Self::Archived(section) => OutlineChange::Archived { section: section_id(section)? },
+            Self::Restored { section, after } => {
+                OutlineChange::Restored { section: section_id(section)?, after: optional(after)? }
+            }
+            Self::Mode(section, mode) => {
+                OutlineChange::Mode { section: section_id(section)?, mode: mode.into() }
+            }
+        })
+    }
+}
+
+impl From<Mode> for WireMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Locked => Self::Locked,
+            Mode::Optimistic => Self::Optimistic,
+            Mode::Open => Self::Open,
+            Mode::SuggestOnly => Self::SuggestOnly,
+        }
+    }
+}
+
+impl From<WireMode> for Mode {
+    fn from(mode: WireMode) -> Self {
+        match mode {
+            WireMode::Locked => Self::Locked,
+            WireMode::Optimistic => Self::Optimistic,
+            WireMode::Open => Self::Open,
+            WireMode::SuggestOnly => Self::SuggestOnly,
+        }
+    }
+}
+
+impl<'a> From<&'a Holder> for WireHolder<'a> {
+    fn from(holder: &'a Holder) -> Self {
+        let kind = match holder.kind() {
+            Kind::Agent => WireKind::Agent,
+            Kind::Person => WireKind::Person,
+            Kind::File => WireKind::File,
+        };
+        Self(holder.agent().as_str().into(), holder.incarnation(), kind)
+    }
+}
+
+impl WireHolder<'_> {
+    fn holder(self) -> Result<Holder, RecordError> {
+        let Self(agent, incarnation, kind) = self;
+        let kind = match kind {
+            WireKind::Agent => Kind::Agent,
+            WireKind::Person => Kind::Person,
+            WireKind::File => Kind::File,
+        };
+        Ok(Holder::of(kind, agent_id(&agent)?, incarnation))
+    }
+}
+
 impl WireLease<'_> {
     fn kept(self) -> Result<Kept<SectionId, Holder>, RecordError> {
         Ok(Kept {
             section: section_id(self.section)?,
-            holder: holder(&self.holder.0, self.holder.1)?,
+            holder: self.holder.holder()?,
             token: Token::from_u64(self.token),
             length: self.length,
         })
@@ -291,48 +443,36 @@ impl WireLease<'_> {
 }
 
 fn wire_slot(slot: &Slot) -> WireSlot<'_> {
-    WireSlot { version: slot.version, text: Cow::Borrowed(&*slot.text), heading: slot.heading_len }
+    WireSlot {
+        version: slot.version,
+        text: slot.text.to_string().into(),
+        heading: slot.shape.heading_len,
+        mode: slot.mode.into(),
+    }
 }
 
 fn wire_lease(lease: &Kept<SectionId, Holder>) -> WireLease<'_> {
     WireLease {
         section: lease.section.number(),
-        holder: (lease.holder.agent().as_str().into(), lease.holder.incarnation()),
+        holder: (&lease.holder).into(),
         token: lease.token.as_u64(),
         length: lease.length,
     }
 }
 
-impl From<Splice> for WireSplice {
-    fn from(splice: Splice) -> Self {
-        Self(splice.front, splice.back, splice.insert)
+fn unknown_form(found: u32) -> RecordError {
+    match found {
+        0 => damaged("there is no form 0".into()),
+        _ => RecordError::Newer { found },
     }
 }
 
-impl From<WireSplice> for Splice {
-    fn from(WireSplice(front, back, insert): WireSplice) -> Self {
-        Self { front, back, insert }
-    }
-}
-
-fn section_id(number: u32) -> Result<SectionId, RecordError> {
+pub(super) fn section_id(number: u32) -> Result<SectionId, RecordError> {
     SectionId::from_number(number).ok_or_else(|| damaged("sections are numbered from 1".into()))
 }
 
-fn holder(agent: &str, incarnation: u64) -> Result<Holder, RecordError> {
-    Ok(Holder::new(agent_id(agent)?, incarnation))
-}
-
-fn agent_id(id: &str) -> Result<AgentId, RecordError> {
+pub(super) fn agent_id(id: &str) -> Result<AgentId, RecordError> {
     id.parse().map_err(|error| damaged(format!("{error}")))
-}
-
-fn check_form(found: u32) -> Result<(), RecordError> {
-    match found {
-        FORMAT => Ok(()),
-        0 => Err(damaged("there is no form 0".into())),
-        _ => Err(RecordError::Newer { found }),
-    }
 }
 
 fn write<T: Serialize>(wire: &T, mut bytes: Vec<u8>) -> Bytes {
@@ -341,7 +481,7 @@ fn write<T: Serialize>(wire: &T, mut bytes: Vec<u8>) -> Bytes {
     bytes.into()
 }
 
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RecordError> {
+pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RecordError> {
     let mut rest = bytes;
     let value = ciborium::from_reader(&mut rest).map_err(|error| damaged(error.to_string()))?;
     if rest.is_empty() { Ok(value) } else { Err(damaged("more bytes follow it".into())) }

@@ -5,9 +5,13 @@ use std::time::Duration;
 use ggml_agent_core::lease::{Limits, OnBusy, Token};
 
 use super::{Entry, FORMAT, Record, RecordError};
-use crate::coordinator::{Coordinator, Edit, Holder, Lock};
+use smallvec::smallvec;
+
+use crate::coordinator::{Coordinator, Edit, Holder, Kind, Lock};
+use crate::history::{Cause, History};
+use crate::sheet::{Draft, OutlineChange};
 use crate::soup::{Rng, each, soup};
-use crate::{Document, SectionId};
+use crate::{Change, Document, Mode, SectionId};
 
 const LEASE: Duration = Duration::from_secs(30);
 
@@ -25,8 +29,8 @@ fn started(document: &Document) -> Coordinator {
     c
 }
 
-/// One of each entry, and the record behind them.
-fn sample() -> (Coordinator, Vec<Entry>) {
+/// What form 1 knows: locks, and edits that replace the text of a section.
+fn plain_sample() -> (Coordinator, Vec<Entry>) {
     let document = Document::parse("---\nt: x\n---\nIntro.\n\n# A\n\na é\n\n# B\n\nb\n").unwrap();
     let mut c = started(&document);
     let (one, two) = (holder("one", 1), holder("two", 3));
@@ -43,9 +47,46 @@ fn sample() -> (Coordinator, Vec<Entry>) {
     (c, entries)
 }
 
-fn golden(name: &str) -> Vec<u8> {
-    let path = format!("{}/../../tests/golden/document/v1/{name}.bin", env!("CARGO_MANIFEST_DIR"));
-    std::fs::read(path).unwrap()
+/// One of each entry, and the record behind them.
+fn sample() -> (Coordinator, Vec<Entry>) {
+    let (mut c, mut entries) = plain_sample();
+    let person = Holder::of(Kind::Person, "anna".parse().unwrap(), 1);
+    let [a, b] = [SectionId::nth(1), SectionId::nth(2)];
+    let (new, archived) = (SectionId::nth(3), SectionId::nth(4));
+    let draft = Draft {
+        cause: Cause::Suggestion { by: holder("one", 1) },
+        op: Some("op-1".parse().unwrap()),
+        is_typed: false,
+        outline: vec![
+            OutlineChange::Added { section: new, after: Some(a), from: Some((b, 3)) },
+            OutlineChange::Added { section: archived, after: None, from: None },
+            OutlineChange::Archived { section: archived },
+            OutlineChange::Moved { section: b, after: Some(a) },
+            OutlineChange::Mode { section: b, mode: Mode::SuggestOnly },
+        ],
+        edits: smallvec![
+            (new, smallvec![Change { at: 0, del: 0, insert: "# N\n".into() }]),
+            (archived, smallvec![Change { at: 0, del: 0, insert: "# O\n".into() }]),
+            (
+                a,
+                smallvec![
+                    Change { at: 4, del: 0, insert: "x".into() },
+                    Change { at: 5, del: 2, insert: "y".into() },
+                ]
+            ),
+        ],
+    };
+    c.draft(&person, draft, s(8)).unwrap();
+    let restored = OutlineChange::Restored { section: archived, after: Some(new) };
+    let draft = Draft { cause: Cause::Revert, outline: vec![restored], ..Draft::default() };
+    c.draft(&person, draft, s(9)).unwrap();
+    entries.extend(c.take_entries());
+    (c, entries)
+}
+
+fn golden(form: u32, name: &str) -> Vec<u8> {
+    let folder = format!("{}/../../tests/golden/document", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read(format!("{folder}/v{form}/{name}.bin")).unwrap()
 }
 
 #[test]
@@ -54,12 +95,29 @@ fn d13_the_bytes_of_a_form_never_change() {
     let record = c.record();
     assert!(c.end_all_lives(s(7)).outs.len() == 1);
     entries.extend(c.take_entries());
-    assert_eq!(record.encode(), golden("record"));
-    assert_eq!(Record::decode(1, &golden("record")), Ok(record));
+    assert_eq!(record.encode(), golden(2, "record"));
+    assert_eq!(Record::decode(2, &golden(2, "record")), Ok(record));
     for (n, entry) in entries.iter().enumerate() {
-        let bytes = golden(&format!("entry_{n}"));
+        let bytes = golden(2, &format!("entry_{n}"));
         assert_eq!(entry.encode(), bytes, "{entry:?}");
         assert_eq!(Entry::decode(&bytes), Ok(entry.clone()));
+    }
+}
+
+#[test]
+fn d13_form_1_is_read_for_ever() {
+    let (mut c, mut entries) = plain_sample();
+    let mut record = c.record();
+    record.history = History::default();
+    assert!(c.end_all_lives(s(7)).outs.len() == 1);
+    entries.extend(c.take_entries());
+    assert_eq!(Record::decode(1, &golden(1, "record")), Ok(record));
+    let mut old = started(&document()).record();
+    let mut new = old.clone();
+    for (n, entry) in entries.iter().enumerate() {
+        old.apply(&Entry::decode(&golden(1, &format!("entry_{n}"))).unwrap()).unwrap();
+        new.apply(entry).unwrap();
+        assert_eq!(old, new, "{entry:?}");
     }
 }
 
@@ -73,7 +131,7 @@ fn d13_a_newer_form_is_refused_by_name() {
     assert_eq!(Entry::decode(&bytes), Err(newer.clone()));
     assert_eq!(
         newer.to_string(),
-        "what is kept of the document has form 2, this release reads up to 1"
+        "what is kept of the document has form 3, this release reads up to 2"
     );
 }
 
@@ -124,11 +182,11 @@ fn d13_entries_that_do_not_follow_are_refused() {
         }
     }
     let mut gap = start.clone();
-    let edit = entries.iter().rfind(|entry| matches!(entry, Entry::Edited(_))).unwrap();
+    let edit = entries.iter().rfind(|entry| matches!(entry, Entry::Updated(_))).unwrap();
     let error = gap.apply(edit).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "what is kept of the document is damaged: edit 2 does not follow edit 0"
+        "what is kept of the document is damaged: update 4 does not follow update 0"
     );
 }
 

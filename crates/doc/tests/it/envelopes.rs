@@ -90,7 +90,11 @@ async fn m09_the_document_protocol_works_by_envelopes_alone() {
     );
     let (kind, update) = two.next().await;
     assert_eq!(kind, MessageType::DocUpdate);
-    assert!(update.ends_with("\n\n# One\n\nby envelope\n\n"), "{update}");
+    let places = "edit: s1 1\nsplice: 7 5 11\n\nby envelope";
+    assert_eq!(update, format!("seq: 1\nauthor: one#1\n{places}"));
+    two.send(&house, MessageType::DocUpdate, "section: s1\n");
+    let (_, read) = two.next().await;
+    assert_eq!(read, "seq: 1\nsection: s1\nversion: 1\n\n# One\n\nby envelope\n\n");
 
     one.send(&house, MessageType::LockRelease, "section: s1\ntoken: 1\n");
     assert_eq!(two.next().await.0, MessageType::LockAcquired, "its turn");

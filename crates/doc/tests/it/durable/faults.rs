@@ -167,10 +167,10 @@ async fn refusal(snapshot: Option<Snapshot>, journal: Vec<&'static [u8]>) -> Str
 #[tokio::test(start_paused = true)]
 async fn d13_a_document_that_is_newer_or_damaged_does_not_start_and_is_left_alone() {
     let bytes = ggml_agent::Bytes::from_static(b"\xa0");
-    let newer = refusal(Some(Snapshot { version: 2, bytes: bytes.clone() }), Vec::new()).await;
+    let newer = refusal(Some(Snapshot { version: 3, bytes: bytes.clone() }), Vec::new()).await;
     assert_eq!(
         newer,
-        "start failed: what is kept of the document has form 2, this release reads up to 1"
+        "start failed: what is kept of the document has form 3, this release reads up to 2"
     );
     let damaged = refusal(Some(Snapshot { version: 1, bytes }), Vec::new()).await;
     assert!(damaged.contains("is damaged: "), "{damaged}");

@@ -66,7 +66,7 @@ async fn append(
         return Some((grant.token, None));
     };
     // A line in the middle: the end of a section belongs to the next heading.
-    let text = old.text.replacen("\n\n", &format!("\n\n{line}"), 1);
+    let text = old.text.to_string().replacen("\n\n", &format!("\n\n{line}"), 1);
     let done = edit(writer, Edit::locked(section, grant.token, text)).await.ok();
     let release = |reply| crate::support::Do::Release(section, grant.token, reply);
     if done.is_some() {

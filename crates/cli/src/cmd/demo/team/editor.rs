@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ggml_agent::{Addr, Agent, AgentId, Context, Reply, Report};
 use ggml_agent_core::lease::OnBusy;
+use ggml_agent_doc::coordinator::SectionView;
 use ggml_agent_doc::history::Update;
 use ggml_agent_doc::{CallError, Client, DocNote, Edit, Lock, SectionId};
 
@@ -20,14 +21,22 @@ const LEASE: Duration = Duration::from_secs(30);
 pub(crate) struct Editor {
     model: Model,
     batch_len: usize,
-    /// Every edit that the document told its subscriber of, in order.
-    updates: Vec<Arc<Update>>,
+    told: Told,
     n_sections: usize,
     queue: VecDeque<SectionId>,
     given: BTreeMap<AgentId, Given>,
     idle: Vec<(Addr<Writer>, u64)>,
     done: BTreeSet<SectionId>,
     is_over: bool,
+}
+
+/// What the document told its subscriber.
+#[derive(Clone, Default)]
+pub(crate) struct Told {
+    /// How the sections stood when it subscribed.
+    pub(crate) begun: Vec<SectionView>,
+    /// Every edit since, in order.
+    pub(crate) updates: Vec<Arc<Update>>,
 }
 
 /// What one incarnation of a writer is working on.
@@ -47,8 +56,8 @@ pub(crate) enum Msg {
     Gone { writer: AgentId, incarnation: u64 },
     /// What the document tells its subscribers.
     Note(DocNote),
-    /// Asks for every edit that it was told of.
-    Updates(Reply<Vec<Arc<Update>>>),
+    /// Asks for what it was told by the document.
+    Told(Reply<Told>),
 }
 
 impl From<DocNote> for Msg {
@@ -62,7 +71,7 @@ impl Editor {
         Self {
             model,
             batch_len,
-            updates: Vec::new(),
+            told: Told::default(),
             n_sections: 0,
             queue: VecDeque::new(),
             given: BTreeMap::new(),
@@ -85,6 +94,7 @@ impl Agent for Editor {
         let edited = snapshot.sections.iter().filter(|section| section.version > 0);
         self.done = edited.map(|section| section.id).filter(|id| headed.contains(id)).collect();
         self.queue = headed.into_iter().filter(|id| !self.done.contains(id)).collect();
+        self.told.begun = snapshot.sections;
         self.conclude_if_done(ctx).await
     }
 
@@ -111,10 +121,10 @@ impl Agent for Editor {
                 self.take_back(&writer, incarnation, ctx);
                 self.hand_out(ctx);
             }
-            Msg::Note(DocNote::Updated(update)) => self.updates.push(update),
+            Msg::Note(DocNote::Updated(update)) => self.told.updates.push(update),
             // Missed updates show in the ledger; locks are not held across messages here.
             Msg::Note(_) => {}
-            Msg::Updates(reply) => reply.send(self.updates.clone()),
+            Msg::Told(reply) => reply.send(self.told.clone()),
         }
         Ok(())
     }
@@ -169,12 +179,12 @@ impl Editor {
             let grant = ctx.protect(document.lock(&me, lock)).await?.remove(0);
             let found = document.read(section).await?;
             let found = found.ok_or_else(|| Report::msg("the document has no such section"))?;
-            if self.model.is_complete(section, &found.text) {
+            if self.model.is_complete(section, &found.text.to_string()) {
                 document.release(&me, section, grant.token).await?;
                 ctx.system().publish(TeamEvent::Finished);
                 return Ok(());
             }
-            let text = self.model.with_contents(&found.text);
+            let text = self.model.with_contents(&found.text.to_string());
             let edit = Edit { section, token: Some(grant.token), base: Some(found.version), text };
             if let Err(error) = document.edit(me.holder(), edit).await {
                 let why = match error {

@@ -202,10 +202,10 @@ impl Job {
         let (bytes, place) = self.write(&work.text)?;
         checks.hold(bytes == work.text.as_bytes(), "the file has what was written", "a difference");
         let file = Document::from_bytes(&bytes).context("the written file cannot be read")?;
-        let n_lost = ledger.n_lost(&self.document, &work.updates, &file);
+        let n_lost = ledger.n_lost(&work.told, &file);
         checks.hold(n_lost == 0, "every accepted edit is in the file", &format!("{n_lost} lost"));
         let n_accepted = ledger.accepted.len();
-        let told = work.updates.len();
+        let told = work.told.updates.len();
         checks.hold(told == n_accepted, "every accepted edit was told", &format!("{told}"));
         let n_refused = ledger.n_refused_by_fence;
         let is_fenced = ledger.n_replays_accepted == 0 && n_refused == ledger.n_replays;

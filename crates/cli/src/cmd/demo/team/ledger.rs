@@ -6,8 +6,9 @@ use std::sync::Arc;
 use ggml_agent::EventKind;
 use ggml_agent::core::supervise::Decision;
 use ggml_agent_doc::history::Update;
-use ggml_agent_doc::{DocEventKind, Document, SectionId};
+use ggml_agent_doc::{DocEventKind, Document, SectionId, Text};
 
+use super::editor::Told;
 use super::event::TeamEvent;
 use crate::cmd::demo::narrate::{doc_event, team_event};
 
@@ -63,30 +64,31 @@ impl Ledger {
     /// How many accepted edits are not in the file: every line that an edit added must stand in its
     /// section at least as often as it did after the edit, and the text of a section is that of its
     /// last edit.
-    pub(crate) fn n_lost(
-        &self,
-        original: &Document,
-        updates: &[Arc<Update>],
-        file: &Document,
-    ) -> usize {
-        let mut before: BTreeMap<SectionId, &str> =
-            original.sections().iter().map(|section| (section.id(), section.text())).collect();
+    pub(crate) fn n_lost(&self, told: &Told, file: &Document) -> usize {
+        let Told { begun, updates } = told;
+        let mut texts: BTreeMap<SectionId, Text> =
+            begun.iter().map(|view| (view.id, view.text.clone())).collect();
+        let edits = || updates.iter().flat_map(|update| update.edits.iter());
         let last: BTreeMap<SectionId, u64> =
-            updates.iter().map(|update| (update.section, update.version)).collect();
+            edits().map(|edit| (edit.section, edit.version)).collect();
         let told: BTreeMap<u64, &Arc<Update>> =
             updates.iter().map(|update| (update.seq, update)).collect();
         let mut n_lost = 0;
         for (seq, section) in &self.accepted {
-            let update = told.get(seq).filter(|update| update.section == *section);
+            let edit = told.get(seq).and_then(|update| update.edit(*section));
             let found = file.section(*section).map(ggml_agent_doc::Section::text);
-            let (Some(update), Some(found)) = (update, found) else {
+            let (Some(edit), Some(found), Some(text)) = (edit, found, texts.get_mut(section))
+            else {
                 n_lost += 1; // Accepted, and nobody was told, or the section is gone.
                 continue;
             };
-            let was = before.insert(*section, &update.text).unwrap_or_default();
-            let is_last = last.get(section) == Some(&update.version);
-            let is_kept =
-                if is_last { *found == *update.text } else { holds(found, was, &update.text) };
+            let before = text.to_string();
+            let is_kept = edit.apply(text)
+                && if last.get(section) == Some(&edit.version) {
+                    *text == *found
+                } else {
+                    holds(found, &before, &text.to_string())
+                };
             n_lost += usize::from(!is_kept);
         }
         n_lost

@@ -7,9 +7,10 @@ use ggml_agent_doc::{Coordinator, Edit, Holder};
 use super::*;
 
 /// A document after two accepted edits of its first section and one of its second.
-fn edited() -> (Document, Vec<Arc<Update>>, Ledger, String) {
+fn edited() -> (Told, Ledger, String) {
     let original = Document::parse("# A\n\nx\n\n# B\n\ny\n").unwrap();
     let mut coordinator = Coordinator::new(&original);
+    let begun = coordinator.snapshot().sections;
     let writer = Holder::new("w".parse().unwrap(), 1);
     let [a, b] = [original.sections()[0].id(), original.sections()[1].id()];
     let mut ledger = Ledger::new(2);
@@ -24,23 +25,24 @@ fn edited() -> (Document, Vec<Arc<Update>>, Ledger, String) {
         ledger.accepted.push((accepted.seq, section));
     }
     let updates = (1..=3).map(|seq| coordinator.history().get(seq).unwrap().clone()).collect();
-    (original, updates, ledger, coordinator.to_markdown())
+    (Told { begun, updates }, ledger, coordinator.to_markdown())
 }
 
 #[test]
 fn edits_that_are_in_the_file_are_not_lost() {
-    let (original, updates, ledger, text) = edited();
-    assert_eq!(ledger.n_lost(&original, &updates, &Document::parse(&text).unwrap()), 0);
+    let (told, ledger, text) = edited();
+    assert_eq!(ledger.n_lost(&told, &Document::parse(&text).unwrap()), 0);
 }
 
 #[test]
 fn each_lost_edit_is_counted() {
-    let (original, updates, ledger, text) = edited();
-    let lost = |text: &str| ledger.n_lost(&original, &updates, &Document::parse(text).unwrap());
+    let (told, ledger, text) = edited();
+    let lost = |text: &str| ledger.n_lost(&told, &Document::parse(text).unwrap());
     assert_eq!(lost(&text.replace("two\n", "")), 1, "the last edit of the second section");
     assert_eq!(lost(&text.replace("three\n", "")), 1, "the last edit of the first section");
     assert_eq!(lost(&text.replace("one\n", "")), 2, "an earlier edit, and so the last one's text");
     assert_eq!(lost("# A\n\nx\n\n# B\n\ny\n"), 3, "the original");
     assert_eq!(lost("# A\none\nthree\n\nx\n\n"), 1, "a section is gone");
-    assert_eq!(ledger.n_lost(&original, &updates[..2], &Document::parse(&text).unwrap()), 2);
+    let told = Told { updates: told.updates[..2].to_vec(), ..told };
+    assert_eq!(ledger.n_lost(&told, &Document::parse(&text).unwrap()), 2);
 }

@@ -10,7 +10,6 @@ mod ledger;
 mod model;
 mod writer;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use ggml_agent::core::supervise::AutoShutdown;
@@ -18,7 +17,6 @@ use ggml_agent::{
     Agent, AgentId, ChildSpec, Context, Event, MailboxOptions, Options, Report, Supervisor,
     SupervisorRef, System, WatchError,
 };
-use ggml_agent_doc::history::Update;
 use ggml_agent_doc::{DocumentAgent, DocumentRef};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -49,7 +47,7 @@ pub(super) struct Work {
     /// The document as its coordinator has it at the end.
     text: String,
     /// Every edit that the coordinator told of.
-    updates: Vec<Arc<Update>>,
+    told: editor::Told,
     /// What the event stream adds up to.
     ledger: Ledger,
     /// When it was over.
@@ -93,13 +91,13 @@ async fn work(system: &System, job: &Job, screen: &mut Screen) -> Result<Work, F
     }
     let editor = system.lookup::<Editor>("editor");
     let editor = editor.ok_or_else(|| Failure::msg(Code::Failure, "the editor has ended"))?;
-    let updates = editor.ask(editor::Msg::Updates).await.map_err(lost)?;
+    let told = editor.ask(editor::Msg::Told).await.map_err(lost)?;
 
     kept::finish(system).await?;
     team.stop().await;
     system.publish(TeamEvent::Stopped);
     let at = watch.until_stopped(&mut ledger, screen).await?;
-    Ok(Work { text, updates, ledger, at })
+    Ok(Work { text, told, ledger, at })
 }
 
 /// The tree: a document that is not kept cannot be restarted (its text would be the old one), so its end is

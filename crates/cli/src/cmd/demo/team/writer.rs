@@ -57,7 +57,7 @@ impl Writer {
                 section,
                 token: Some(grant.token),
                 base: Some(found.version),
-                text: self.model.with_abstract(section, &found.text),
+                text: self.model.with_abstract(section, &found.text.to_string()),
             };
             let draft = Draft { holder: me.holder().clone(), edit: edit.clone() };
             chaos(ctx)?.tell(chaos::Msg::Holds(draft))?;
