@@ -47,16 +47,6 @@ impl Kind {
             Self::Automerge => Box::new(automerge::Automerge::new()),
         }
     }
-
-    /// How many edits of a trace it gets: all, or the first ones where all would take minutes. Cost grows with the
-    /// text in such an engine, so the beginning flatters it.
-    pub(crate) fn edits_max(self) -> usize {
-        match self {
-            // Today each edit replaces a whole section, and the time per edit grows with it.
-            Self::Strong => 20_000,
-            Self::Rope | Self::Diamond | Self::Loro | Self::Yrs | Self::Automerge => usize::MAX,
-        }
-    }
 }
 
 impl std::fmt::Display for Kind {

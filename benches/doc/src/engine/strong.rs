@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use ggml_agent_core::lease::{OnBusy, Outcome, Token};
 use ggml_agent_doc::record::Entry;
-use ggml_agent_doc::{Coordinator, Document, Edit, Holder, Lock, SectionId};
+use ggml_agent_doc::text::Change;
+use ggml_agent_doc::{Coordinator, Document, Holder, Lock, SectionId, Splices};
 
 use super::Engine;
 
@@ -17,8 +18,6 @@ pub(super) struct Strong {
     holder: Holder,
     section: SectionId,
     token: Token,
-    /// The writer's own text: today an edit replaces a whole section.
-    text: String,
 }
 
 impl Strong {
@@ -34,15 +33,20 @@ impl Strong {
             unreachable!("nobody else has a lock")
         };
         let token = grants[0].token;
-        Self { coordinator, holder, section, token, text: String::new() }
+        Self { coordinator, holder, section, token }
     }
 }
 
 impl Engine for Strong {
     fn apply(&mut self, at: usize, del: usize, insert: &str) -> usize {
-        self.text.replace_range(at..at + del, insert);
-        let edit = Edit::locked(self.section, self.token, self.text.as_str());
-        let step = self.coordinator.edit(&self.holder, edit, Duration::ZERO);
+        let change = Change { at, del, insert: insert.to_owned() };
+        let splices = Splices {
+            section: self.section,
+            token: Some(self.token),
+            base: None,
+            changes: [change].into_iter().collect(),
+        };
+        let step = self.coordinator.splice(&self.holder, splices, Duration::ZERO);
         step.answer.expect("invariant: the holder of the lock edits within all limits");
         self.coordinator.take_entries().iter().map(Entry::encode).map(|entry| entry.len()).sum()
     }
