@@ -11,6 +11,7 @@
 mod author;
 mod command;
 mod error;
+mod import;
 mod keep;
 mod lives;
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use command::{
     Accepted, Delivery, Edit, Lock, Note, Out, SectionView, Snapshot, Splices, Step,
 };
 pub use error::{EditError, Gone, LockError, SubscribeError};
+pub use import::{BaseText, ConflictReason, FileConflict, FilePart, ImportError, Imported};
 pub(crate) use lives::Lives;
 
 /// A document, its locks, its subscribers and its history. Holds D1 to D8 and M13 for documents.
