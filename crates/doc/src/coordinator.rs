@@ -11,6 +11,7 @@
 mod author;
 mod command;
 mod error;
+mod hold;
 mod import;
 mod keep;
 mod lives;
@@ -21,20 +22,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ggml_agent_core::AgentId;
-use ggml_agent_core::lease::{Event, Lease, Limits, Locks, Outcome, Request, Stale, Token};
+use ggml_agent_core::lease::{Event, Limits, Locks, Token};
 
 use crate::change::between;
 use crate::history::{History, SectionEdit, Update};
 use crate::limits::SUBSCRIBERS_MAX;
 use crate::record::Entry;
 use crate::section::{Document, SectionId};
-use crate::sheet::{Draft, Mode, Sheet, Slot};
+use crate::sheet::{About, Draft, Mode, Sheet, Slot};
 use crate::subscribers::Subscribers;
+use crate::text::Changes;
 pub use author::{Holder, Kind, OpId, ParseOpIdError};
 pub use command::{
     Accepted, Delivery, Edit, Lock, Note, Out, SectionView, Snapshot, Splices, Step,
 };
 pub use error::{EditError, Gone, LockError, SubscribeError};
+pub use hold::{GRACE, LockRow, ReserveRefused};
 pub use import::{BaseText, ConflictReason, FileConflict, FilePart, ImportError, Imported};
 pub(crate) use lives::Lives;
 
@@ -71,87 +74,6 @@ impl Coordinator {
             lives: Lives::default(),
             entries: None,
         }
-    }
-
-    /// Asks for the lock of sections. Holds D1, D4, D5.
-    ///
-    /// # Errors
-    /// In the answer: [`LockError`]; nothing was locked.
-    pub fn lock(
-        &mut self,
-        holder: &Holder,
-        lock: Lock,
-        now: Duration,
-    ) -> Step<Result<Outcome<SectionId, Holder>, LockError>> {
-        let mut outs = Vec::new();
-        let answer = self.enter(holder, now, &mut outs).map_err(LockError::from).and_then(|()| {
-            let unknown = lock.sections.iter().find(|section| self.sheet.slot(**section).is_none());
-            if let Some(section) = unknown {
-                return Err(LockError::UnknownSection { section: *section });
-            }
-            let Lock { sections, lease, on_busy } = lock;
-            let request = Request { holder: holder.clone(), sections, lease, on_busy };
-            let step = self.locks.request(request, now);
-            tell(step.events, &mut outs);
-            Ok(step.answer?)
-        });
-        Step { answer, outs }
-    }
-
-    /// Gives the lock of a section back. Holds D2.
-    ///
-    /// # Errors
-    /// In the answer: [`Stale`], when the token is not the current one; nothing was freed.
-    pub fn release(
-        &mut self,
-        holder: &Holder,
-        section: SectionId,
-        token: Token,
-        now: Duration,
-    ) -> Step<Result<(), Stale>> {
-        let step = self.locks.release(&section, holder, token, now);
-        Step::of(step.answer, step.events)
-    }
-
-    /// Makes a lease last `lease` from now; answers its new deadline. Holds D3.
-    ///
-    /// # Errors
-    /// In the answer: [`Stale`], when the token is not the current one.
-    pub fn renew(
-        &mut self,
-        holder: &Holder,
-        section: SectionId,
-        token: Token,
-        lease: Duration,
-        now: Duration,
-    ) -> Step<Result<Duration, Stale>> {
-        let step = self.locks.renew(&section, holder, token, lease, now);
-        Step::of(step.answer, step.events)
-    }
-
-    /// Takes the request of a waiter back; answers whether there was one.
-    pub fn cancel(&mut self, holder: &Holder, now: Duration) -> Step<bool> {
-        let step = self.locks.cancel(holder, now);
-        Step::of(step.answer, step.events)
-    }
-
-    /// Ends the leases and waits that are due; call it at [`Self::next_deadline`]. Holds D3.
-    pub fn expire(&mut self, now: Duration) -> Step<()> {
-        Step::of((), self.locks.expire(now))
-    }
-
-    /// When [`Self::expire`] has something to do.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<Duration> {
-        self.locks.next_deadline()
-    }
-
-    /// This incarnation, and every one before it, has ended: its locks are free at once, its request
-    /// and its subscription are gone, and what still arrives from it is refused. Holds D3 and M13.
-    pub fn drop_holder(&mut self, holder: &Holder, now: Duration) -> Step<()> {
-        let mut outs = Vec::new();
-        self.fence(holder.agent(), holder.incarnation().saturating_add(1), now, &mut outs);
-        Step { answer: (), outs }
     }
 
     /// Replaces the text of one section, whole or not at all. Holds D2, D6, D7.
@@ -194,6 +116,51 @@ impl Coordinator {
             }
             Ok((section, Draft::edit(section, changes)))
         })
+    }
+
+    /// Whether `holder` may type in `section`: it is part of the document, nobody else holds it, and its mode
+    /// lets this kind of author write without asking.
+    #[must_use]
+    pub fn may_type(&self, holder: &Holder, section: SectionId, now: Duration) -> bool {
+        let Some(slot) = self.sheet.slot(section).filter(|slot| slot.place.is_some()) else {
+            return false;
+        };
+        match self.locks.lease(&section, now) {
+            Some(lease) => lease.holder == *holder,
+            None => match slot.mode {
+                Mode::Locked => false,
+                Mode::SuggestOnly => holder.kind() != Kind::Agent,
+                Mode::Optimistic | Mode::Open => true,
+            },
+        }
+    }
+
+    /// Takes what an editor has made of some sections already, each of which it [may type](Self::may_type) in.
+    /// Answers the number of the update; `None` if nothing changed, or the changes do not fit.
+    ///
+    /// While somebody types a text is often half done: a fence is open before it is closed, and a heading is gone
+    /// before the new one is there. So sections keep their borders here whatever a parser would say.
+    pub fn typed(
+        &mut self,
+        holder: &Holder,
+        edits: Vec<(SectionId, Changes)>,
+        now: Duration,
+    ) -> Step<Option<u64>> {
+        let mut outs = Vec::new();
+        tell(self.locks.expire(now), &mut outs);
+        let mut draft = Draft { is_typed: true, ..Draft::default() };
+        for (section, changes) in edits {
+            if !changes.as_slice().is_empty() {
+                draft.edits.push((section, changes.as_slice().iter().cloned().collect()));
+            }
+        }
+        let update =
+            if draft.edits.is_empty() { None } else { self.sheet.draft(draft, holder, now).ok() };
+        let answer = update.map(|update| self.commit(update));
+        if answer.is_some() {
+            self.subscribers.pump(&self.history, self.sheet.seq, &mut outs);
+        }
+        Step { answer, outs }
     }
 
     /// Carries out what `plan` makes of the document, if that may be.
@@ -313,6 +280,23 @@ impl Coordinator {
         self.sheet.read(section)
     }
 
+    /// What there is to know about one section beside its text.
+    #[must_use]
+    pub fn about_section(&self, section: SectionId) -> Option<About> {
+        self.sheet.about(section)
+    }
+
+    /// How many sections there ever were, the archived ones counted.
+    #[must_use]
+    pub fn n_sections(&self) -> usize {
+        self.sheet.slots.len()
+    }
+
+    /// What there is to know about every section that ever was, beside its text, in the order in which they came.
+    pub fn about(&self) -> impl Iterator<Item = About> {
+        (0..self.sheet.slots.len()).filter_map(|n| self.sheet.about(SectionId::nth(n)))
+    }
+
     /// The whole document as it is now.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
@@ -339,12 +323,6 @@ impl Coordinator {
     #[must_use]
     pub fn history(&self) -> &History {
         &self.history
-    }
-
-    /// Who holds `section` at `now`.
-    #[must_use]
-    pub fn lease(&self, section: SectionId, now: Duration) -> Option<&Lease<Holder>> {
-        self.locks.lease(&section, now)
     }
 
     /// Lets `holder` act unless its life is over; a new incarnation ends those before it.
@@ -394,7 +372,8 @@ fn tell(events: Vec<Event<SectionId, Holder>>, outs: &mut Vec<Out>) {
             Event::Granted { holder, grants } => {
                 Some((holder.clone(), Note::LockGranted { grants: grants.clone() }))
             }
-            Event::Expired { section, holder, token } => {
+            Event::Expired { section, holder, token }
+            | Event::Revoked { section, holder, token } => {
                 Some((holder.clone(), Note::LockLost { section: *section, token: *token }))
             }
             Event::WaitTimedOut { holder, sections } => {

@@ -39,16 +39,17 @@ mod subscribers;
 pub mod text;
 
 pub use agent::{
-    CallError, Client, DocEvent, DocEventKind, DocMsg, DocNote, DocumentAgent, DocumentRef,
-    LockDenied,
+    CallError, Client, Companion, DocEvent, DocEventKind, DocMsg, DocNote, DocumentAgent,
+    DocumentRef, Host, LockDenied,
 };
 pub use change::Splice;
 pub use coordinator::{
-    Accepted, Coordinator, Delivery, Edit, EditError, Holder, Kind, Lock, Note, OpId, Out, Splices,
+    Accepted, Coordinator, Delivery, Edit, EditError, Holder, Kind, Lock, LockRow, Note, OpId, Out,
+    Splices,
 };
 pub use rope::Text;
 pub use section::{Document, LoadError, Section, SectionId};
-pub use sheet::Mode;
+pub use sheet::{About, Mode};
 pub use text::{Change, Changes};
 
 #[cfg(test)]

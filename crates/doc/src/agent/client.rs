@@ -1,17 +1,20 @@
 //! The other side of a document: who works on it, and the calls that they make.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ggml_agent::{
-    Addr, Agent, AnyAddr, AskError, ChildSpec, Context, Recipient, Reply, StartError, System,
+    Addr, Agent, AnyAddr, AskError, ChildSpec, Context, Recipient, Reply, SendError, StartError,
+    System,
 };
 use ggml_agent_core::AgentId;
 use ggml_agent_core::lease::{Grant, Stale, Token};
 
-use super::{DocMsg, DocumentAgent};
+use super::{DocMsg, DocumentAgent, Look};
 use crate::coordinator::{
-    Accepted, Edit, EditError, Holder, Lock, LockError, SectionView, Snapshot, SubscribeError,
+    Accepted, BaseText, Coordinator, Edit, EditError, Holder, ImportError, Imported, Lock,
+    LockError, ReserveRefused, SectionView, Snapshot, SubscribeError,
 };
 use crate::history::Update;
 use crate::section::{Document, SectionId};
@@ -82,6 +85,20 @@ impl DocumentRef {
         self.call(|reply| DocMsg::Edit { holder, edit, reply }).await
     }
 
+    /// Takes in what somebody else made of the document's file: see [`crate::Coordinator::import`] (D24).
+    ///
+    /// # Errors
+    /// [`CallError::Refused`] says why nothing was changed.
+    pub async fn import(
+        &self,
+        author: &Holder,
+        base: &BaseText,
+        file: String,
+    ) -> Result<Imported, CallError<ImportError>> {
+        let (author, base) = (author.clone(), base.clone());
+        self.call(|reply| DocMsg::Import { author, base, file, reply }).await
+    }
+
     /// Gives a lock back (D2).
     ///
     /// # Errors
@@ -94,6 +111,49 @@ impl DocumentRef {
     ) -> Result<(), CallError<Stale>> {
         let client = client.clone();
         self.call(|reply| DocMsg::Release { client, section, token, reply }).await
+    }
+
+    /// Takes sections from agents that hold them: each has [`GRACE`](crate::coordinator::GRACE) to save what it has.
+    /// `None` if somebody has that time now: the lock is the caller's when it is over.
+    ///
+    /// # Errors
+    /// [`CallError::Refused`] when somebody does not have to give way.
+    pub async fn preempt(
+        &self,
+        client: &Client,
+        lock: Lock,
+    ) -> Result<Option<Vec<Grant<SectionId>>>, CallError<LockError>> {
+        let client = client.clone();
+        self.call(|reply| DocMsg::Preempt { client, lock, reply }).await
+    }
+
+    /// Takes a lock from whoever holds it, at once; answers the token that is stale now, if there was one.
+    ///
+    /// # Errors
+    /// [`AskError`] when the document's agent does not answer.
+    pub async fn force_release(
+        &self,
+        by: &Holder,
+        section: SectionId,
+    ) -> Result<Option<Token>, AskError> {
+        let by = by.clone();
+        self.addr
+            .ask_within(CALL_DEADLINE, |reply| DocMsg::ForceRelease { by, section, reply })
+            .await
+    }
+
+    /// Says that the client means to work on a section, for `lease`; answers until when, on the system's clock.
+    ///
+    /// # Errors
+    /// [`CallError::Refused`] when too many do.
+    pub async fn reserve(
+        &self,
+        client: &Client,
+        section: SectionId,
+        lease: Duration,
+    ) -> Result<Duration, CallError<ReserveRefused>> {
+        let client = client.clone();
+        self.call(|reply| DocMsg::Reserve { client, section, lease, reply }).await
     }
 
     /// Makes a lease last `lease` from now; answers its new end on the system's clock (D3).
@@ -142,6 +202,33 @@ impl DocumentRef {
         self.addr.ask_within(CALL_DEADLINE, |reply| DocMsg::Snapshot { reply }).await
     }
 
+    /// Asks anything about the document: `question` is called in its agent's turn, with the time of its leases,
+    /// so it must be quick. It sees all that was decided before, and of a [durable](DocumentAgent::durable)
+    /// document maybe some that is not kept yet.
+    ///
+    /// # Errors
+    /// [`AskError`] when the document's agent does not answer.
+    pub async fn look<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Coordinator, Duration) -> T + Send + 'static,
+    ) -> Result<T, AskError> {
+        self.addr
+            .ask_within(CALL_DEADLINE, |reply: Reply<T>| {
+                DocMsg::Look(Look(Box::new(move |document, now| {
+                    reply.send(question(document, now));
+                })))
+            })
+            .await
+    }
+
+    /// Hands the document's [companion](super::Companion) a message; one that it has no use for is dropped.
+    ///
+    /// # Errors
+    /// [`SendError`] when the agent has ended, or its mailbox is full.
+    pub fn tell_companion(&self, message: impl Any + Send) -> Result<(), SendError<DocMsg>> {
+        self.addr.tell(DocMsg::Companion(Box::new(message)))
+    }
+
     async fn call<T: Send + 'static, E: Send + 'static>(
         &self,
         question: impl FnOnce(Reply<Result<T, E>>) -> DocMsg,
@@ -169,7 +256,7 @@ pub enum CallError<E> {
 #[derive(Debug, Clone)]
 pub struct Client {
     pub(super) holder: Holder,
-    pub(super) addr: AnyAddr,
+    pub(super) addr: Option<AnyAddr>,
     pub(super) notes: Option<Recipient<DocNote>>,
 }
 
@@ -178,7 +265,7 @@ impl Client {
     #[must_use]
     pub fn of<A: Agent>(ctx: &Context<A>) -> Self {
         let holder = Holder::new(ctx.id().clone(), ctx.incarnation());
-        Self { holder, addr: ctx.addr().untyped(), notes: None }
+        Self { holder, addr: Some(ctx.addr().untyped()), notes: None }
     }
 
     /// The agent of this context, which is told of lost locks and, once subscribed, of every edit.
@@ -188,6 +275,13 @@ impl Client {
         DocNote: Into<A::Msg>,
     {
         Self { notes: Some(ctx.addr().recipient()), ..Self::of(ctx) }
+    }
+
+    /// Somebody who is no agent of this system: nobody watches whether it is still there, so its locks end by
+    /// their leases.
+    #[must_use]
+    pub fn unwatched(holder: Holder) -> Self {
+        Self { holder, addr: None, notes: None }
     }
 
     /// The incarnation that holds what this client locks.
@@ -207,6 +301,15 @@ pub enum DocNote {
         section: SectionId,
         /// The token that is now refused.
         token: Token,
+    },
+    /// A person wants a lock: save what you have and release it before `at`, when it ends.
+    LockRevoking {
+        /// Of which section.
+        section: SectionId,
+        /// The token, good until then.
+        token: Token,
+        /// When, on the system's clock.
+        at: Duration,
     },
     /// The document has a new version (D8).
     Updated(Arc<Update>),

@@ -42,11 +42,21 @@ impl DocumentAgent {
     /// ```
     #[must_use]
     pub fn durable(id: impl AsRef<str>, initial: Document) -> ChildSpec<Self> {
+        Self::durable_with(id, initial, |agent| agent)
+    }
+
+    /// As [`DocumentAgent::durable`]; `with` gives each incarnation what goes with it, such as a
+    /// [companion](DocumentAgent::with_companion).
+    #[must_use]
+    pub fn durable_with(
+        id: impl AsRef<str>,
+        initial: Document,
+        with: impl Fn(Self) -> Self + Send + 'static,
+    ) -> ChildSpec<Self> {
         let book = Book::default();
-        ChildSpec::new(id, move || Self {
-            is_durable: true,
-            book: book.clone(),
-            ..Self::new(&initial)
+        ChildSpec::new(id, move || {
+            let (is_durable, book) = (true, book.clone());
+            with(Self { is_durable, book, ..Self::new(&initial) })
         })
     }
 

@@ -6,6 +6,7 @@
 
 mod book;
 mod client;
+mod companion;
 mod durable;
 mod effect;
 mod event;
@@ -13,6 +14,7 @@ mod gate;
 mod keeper;
 mod wire;
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -24,13 +26,14 @@ use ggml_agent_core::lease::{Grant, Outcome, Stale, Token};
 
 use self::book::{Book, Way};
 pub use self::client::{CallError, Client, DocNote, DocumentRef, LockDenied};
+pub use self::companion::{Companion, Host};
 use self::effect::Effect;
 pub use self::event::{DocEvent, DocEventKind};
 use self::gate::Gate;
 use self::keeper::Keeper;
 use crate::coordinator::{
-    Accepted, Coordinator, Edit, EditError, Holder, Lock, LockError, SectionView, Snapshot,
-    SubscribeError,
+    Accepted, BaseText, Coordinator, Edit, EditError, Holder, ImportError, Imported, Lock,
+    LockError, ReserveRefused, SectionView, Snapshot, SubscribeError,
 };
 use crate::section::{Document, SectionId};
 use crate::sheet::Sheet;
@@ -45,6 +48,21 @@ pub enum DocMsg {
     #[doc(hidden)]
     Lock { client: Client, lock: Lock, reply: Reply<Result<Vec<Grant<SectionId>>, LockDenied>> },
     #[doc(hidden)]
+    Preempt {
+        client: Client,
+        lock: Lock,
+        reply: Reply<Result<Option<Vec<Grant<SectionId>>>, LockError>>,
+    },
+    #[doc(hidden)]
+    ForceRelease { by: Holder, section: SectionId, reply: Reply<Option<Token>> },
+    #[doc(hidden)]
+    Reserve {
+        client: Client,
+        section: SectionId,
+        lease: Duration,
+        reply: Reply<Result<Duration, ReserveRefused>>,
+    },
+    #[doc(hidden)]
     Release { client: Client, section: SectionId, token: Token, reply: Reply<Result<(), Stale>> },
     #[doc(hidden)]
     Renew {
@@ -57,6 +75,13 @@ pub enum DocMsg {
     #[doc(hidden)]
     Edit { holder: Holder, edit: Edit, reply: Reply<Result<Accepted, EditError>> },
     #[doc(hidden)]
+    Import {
+        author: Holder,
+        base: BaseText,
+        file: String,
+        reply: Reply<Result<Imported, ImportError>>,
+    },
+    #[doc(hidden)]
     Subscribe { client: Client, reply: Reply<Result<Snapshot, SubscribeError>> },
     #[doc(hidden)]
     Unsubscribe { holder: Holder },
@@ -64,6 +89,15 @@ pub enum DocMsg {
     Read { section: SectionId, reply: Reply<Option<SectionView>> },
     #[doc(hidden)]
     Snapshot { reply: Reply<Snapshot> },
+    /// To be asked about itself.
+    #[doc(hidden)]
+    Look(Look),
+    /// For the companion.
+    #[doc(hidden)]
+    Companion(Box<dyn Any + Send>),
+    /// The companion has something to do.
+    #[doc(hidden)]
+    Tick,
     #[doc(hidden)]
     HolderGone(Holder),
     #[doc(hidden)]
@@ -77,6 +111,16 @@ pub enum DocMsg {
     KeepAgain,
     #[doc(hidden)]
     Envelope(Envelope),
+}
+
+/// A question about a document: see [`DocumentRef::look`].
+#[doc(hidden)]
+pub struct Look(Box<dyn FnOnce(&Coordinator, Duration) + Send>);
+
+impl std::fmt::Debug for Look {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Look")
+    }
 }
 
 /// The agent of one document.
@@ -98,6 +142,10 @@ pub struct DocumentAgent {
     /// Subscribers whose mailbox was full, and up to where they must read anew.
     behind: BTreeMap<Holder, u64>,
     due: Option<(Duration, Timer)>,
+    companion: Option<Box<dyn Companion>>,
+    /// The newest update that the companion was told of.
+    told: u64,
+    tick: Option<(Duration, Timer)>,
 }
 
 enum Waiting {
@@ -122,6 +170,9 @@ impl DocumentAgent {
             waiting: BTreeMap::new(),
             behind: BTreeMap::new(),
             due: None,
+            companion: None,
+            told: 0,
+            tick: None,
         }
     }
 
@@ -136,8 +187,10 @@ impl DocumentAgent {
 
     /// Watches the incarnation behind `client`: its locks end with it (D3, M13).
     fn meet(&mut self, client: &Client, ctx: &mut Context<Self>) {
-        if self.book.enter(&client.holder, &client.addr, client.way()) {
-            self.watch(&client.holder, &client.addr, ctx);
+        // Who has no address is no agent: its leases end by time, or by whom it is connected to.
+        let Some(addr) = &client.addr else { return };
+        if self.book.enter(&client.holder, addr, client.way()) {
+            self.watch(&client.holder, addr, ctx);
         }
     }
 
@@ -205,16 +258,31 @@ impl DocumentAgent {
         let step = self.coordinator.edit(holder, edit, Self::now(ctx));
         let kind = match &step.answer {
             Ok(Accepted { seq, version, .. }) => {
-                if self.shown.is_some()
-                    && let Some(update) = self.coordinator.history().get(*seq).cloned()
-                {
-                    self.hold(Effect::Show(update));
-                }
                 DocEventKind::EditAccepted { section, seq: *seq, version: *version }
             }
             Err(error) => DocEventKind::EditRefused { section, error: error.clone() },
         };
         self.publish(holder, kind);
+        self.carry_out(step.outs);
+        step.answer
+    }
+
+    /// Takes in what somebody made of the document's file.
+    fn import(
+        &mut self,
+        author: &Holder,
+        base: &BaseText,
+        file: &str,
+        ctx: &Context<Self>,
+    ) -> Result<Imported, ImportError> {
+        let step = self.coordinator.import(author, base, file, Self::now(ctx));
+        let seq = step.answer.as_ref().ok().and_then(|imported| imported.seq);
+        if let Some(update) = seq.and_then(|seq| self.coordinator.history().get(seq).cloned()) {
+            for edit in &update.edits {
+                let (section, seq, version) = (edit.section, update.seq, edit.version);
+                self.publish(author, DocEventKind::EditAccepted { section, seq, version });
+            }
+        }
         self.carry_out(step.outs);
         step.answer
     }
@@ -237,6 +305,8 @@ impl DocumentAgent {
     fn turn_away(message: DocMsg) -> Option<DocMsg> {
         match message {
             DocMsg::Edit { reply, .. } => reply.send(Err(EditError::Unsaved)),
+            DocMsg::Import { reply, .. } => reply.send(Err(ImportError::Unsaved)),
+            DocMsg::Preempt { reply, .. } => reply.send(Err(LockError::Unsaved)),
             DocMsg::Lock { reply, .. } => {
                 reply.send(Err(LockDenied::Refused(LockError::Unsaved)));
             }
@@ -267,6 +337,34 @@ impl DocumentAgent {
                 self.meet(&client, ctx);
                 self.lock(&client.holder, lock, Waiting::Reply(reply), ctx);
             }
+            DocMsg::Preempt { client, lock, reply } => {
+                self.meet(&client, ctx);
+                let step = self.coordinator.preempt(&client.holder, lock, Self::now(ctx));
+                self.carry_out(step.outs);
+                let answer = step.answer.map(|outcome| match outcome {
+                    Outcome::Granted(grants) => Some(grants),
+                    Outcome::Queued { .. } | Outcome::Denied { .. } => None,
+                });
+                for grant in answer.iter().flatten().flatten() {
+                    self.publish(&client.holder, DocEventKind::granted(grant));
+                }
+                self.hold(Effect::Preempt(reply, answer));
+            }
+            DocMsg::ForceRelease { by, section, reply } => {
+                let step = self.coordinator.force_release(section, Self::now(ctx));
+                self.carry_out(step.outs);
+                if let Some(token) = step.answer {
+                    self.publish(&by, DocEventKind::Forced { section, token });
+                }
+                self.hold(Effect::ForceRelease(reply, step.answer));
+            }
+            DocMsg::Reserve { client, section, lease, reply } => {
+                self.meet(&client, ctx);
+                let now = Self::now(ctx);
+                let step = self.coordinator.reserve(&client.holder, section, lease, now);
+                self.carry_out(step.outs);
+                self.hold(Effect::Reserve(reply, step.answer));
+            }
             DocMsg::Release { client, section, token, reply } => {
                 let answer = self.release(&client.holder, section, token, ctx);
                 self.hold(Effect::Release(reply, answer));
@@ -280,6 +378,10 @@ impl DocumentAgent {
             DocMsg::Edit { holder, edit, reply } => {
                 let answer = self.edit(&holder, edit, ctx);
                 self.hold(Effect::Edit(reply, answer));
+            }
+            DocMsg::Import { author, base, file, reply } => {
+                let answer = self.import(&author, &base, &file, ctx);
+                self.hold(Effect::Import(reply, answer));
             }
             DocMsg::Subscribe { client, reply } => {
                 self.meet(&client, ctx);
@@ -295,6 +397,15 @@ impl DocumentAgent {
                 reply.send(self.sheet().read(section));
             }
             DocMsg::Snapshot { reply } => reply.send(self.sheet().snapshot()),
+            DocMsg::Look(look) => self.hold(Effect::Look(look)),
+            DocMsg::Companion(message) => self.companion_message(message, ctx),
+            DocMsg::Tick => {
+                self.tick = None;
+                let now = Self::now(ctx);
+                if let Some(companion) = &mut self.companion {
+                    companion.tick(&self.coordinator, now);
+                }
+            }
             DocMsg::HolderGone(holder) => self.holder_gone(&holder, ctx),
             DocMsg::Due => {
                 self.due = None;
@@ -319,6 +430,9 @@ impl Agent for DocumentAgent {
             self.open(ctx).await?;
             self.arm(ctx);
         }
+        self.told = self.coordinator.seq();
+        self.begin_companion(ctx);
+        self.arm_companion(ctx);
         Ok(())
     }
 
@@ -327,9 +441,11 @@ impl Agent for DocumentAgent {
         if let Some(message) = message {
             self.obey(message, ctx);
         }
+        self.show_decided(ctx);
         self.flow(ctx);
         self.keep(ctx)?;
         self.arm(ctx);
+        self.arm_companion(ctx);
         Ok(())
     }
 

@@ -265,6 +265,8 @@ struct Plan<'a> {
     draft: Draft,
     conflicts: Vec<FileConflict>,
     file: BaseText,
+    /// The sections that the file had.
+    known: BTreeSet<SectionId>,
     /// The sections in order, as the draft leaves them.
     order: Vec<SectionId>,
     /// The number of the next new section.
@@ -288,6 +290,7 @@ impl<'a> Plan<'a> {
             draft: Draft { cause: Cause::File, ..Draft::default() },
             conflicts: Vec::new(),
             file: aligned.as_base(base),
+            known: base.sections.iter().filter_map(|section| section.section).collect(),
             order: document.sheet.order.clone(),
             next: document.sheet.slots.len(),
         };
@@ -409,6 +412,16 @@ impl<'a> Plan<'a> {
 
     /// A part that was not there before, behind `before`: an archived section that comes back, or a new one.
     fn new_section(&mut self, text: &str, before: Option<SectionId>) -> SectionId {
+        // The document has got it meanwhile: from the same file, when nobody heard the answer, or from whoever
+        // wrote the same.
+        let there = self.order.get(self.place_behind(before)).copied();
+        let is_it = |id: &SectionId| {
+            !self.known.contains(id)
+                && self.document.sheet.slot(*id).is_some_and(|slot| slot.text == *text)
+        };
+        if let Some(section) = there.filter(is_it) {
+            return section;
+        }
         let slots = (0..).zip(&self.document.sheet.slots);
         let is_free = |id: &SectionId| !self.order.contains(id);
         let archived = slots

@@ -25,6 +25,8 @@ use crate::text::Change;
 pub(crate) struct Draft {
     pub(crate) cause: Cause,
     pub(crate) op: Option<OpId>,
+    /// Sections keep their borders whatever a parser would say.
+    pub(crate) is_typed: bool,
     pub(crate) outline: Vec<OutlineChange>,
     /// Each section at most once; its changes in order, none touching another, in bytes of the text before.
     pub(crate) edits: SmallVec<[(SectionId, SmallVec<[Change; 1]>); 1]>,
@@ -50,7 +52,7 @@ impl Sheet {
         author: &Holder,
         at: Duration,
     ) -> Result<Update, EditError> {
-        let Draft { cause, op, outline, edits } = draft;
+        let Draft { cause, op, is_typed, outline, edits } = draft;
         let mut update = Update {
             seq: self.seq + 1,
             author: author.clone(),
@@ -83,8 +85,8 @@ impl Sheet {
         if len > DOCUMENT_BYTES_MAX {
             return Err(EditError::DocumentTooLarge { len });
         }
-        let is_harmless =
-            update.outline.is_empty() && update.edits.iter().all(|edit| self.is_harmless(edit));
+        let is_harmless = is_typed
+            || update.outline.is_empty() && update.edits.iter().all(|edit| self.is_harmless(edit));
         if !is_harmless {
             self.check(&update)?;
         }
@@ -169,6 +171,9 @@ impl Sheet {
                 if is_atx(text) {
                     continue;
                 }
+            }
+            if were_neighbours && stood_before.is_some() && view.has_lost_its_heading(next) {
+                continue;
             }
             if !view.is_border(section, next) {
                 let error = if is_touched || !changed.contains_key(&next) {
@@ -267,6 +272,12 @@ impl View<'_> {
                 self.sheet.slot(section).map(|slot| slot.text.to_string()).unwrap_or_default(),
             ),
         }
+    }
+
+    /// Whether somebody who types has left `section` without a heading: then it has no border to keep.
+    fn has_lost_its_heading(&self, section: SectionId) -> bool {
+        let slot = self.sheet.slot(section);
+        !self.changed.contains_key(&section) && slot.is_some_and(|slot| !slot.shape.is_headed())
     }
 
     /// Whether `next` begins a section when it follows `section`.

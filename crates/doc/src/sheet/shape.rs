@@ -25,7 +25,7 @@ const OPENERS: [&str; 3] = ["```", "~~~", "<"];
 )]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shape {
-    /// Length of the heading's source at the start; 0 without a heading.
+    /// Length of the heading's source at the start; 0 without a heading, and as long as nobody has looked.
     pub(crate) heading_len: usize,
     /// Edits behind this byte touch neither the heading nor what looks like front matter.
     pub(super) head_end: usize,
@@ -67,9 +67,8 @@ impl Shape {
     }
 
     /// That of another text of the same section.
-    pub(crate) fn again(&self, text: &str) -> Self {
-        let heading_len = if self.is_headed() { heading_len(text).unwrap_or(0) } else { 0 };
-        Self::of(text, heading_len)
+    pub(crate) fn again(text: &str) -> Self {
+        Self::of(text, heading_len(text).unwrap_or(0))
     }
 
     /// That of `text`, which has this one, after `edit`; `None` if only a look at all of it tells.

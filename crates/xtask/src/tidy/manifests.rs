@@ -10,11 +10,12 @@ use crate::{Error, source};
 
 /// The crates of the project, each with those of the project that it may use. Dependencies point
 /// down only; siblings never see each other and meet in `node`.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("ggml-agent-core", &[]),
     ("ggml-agent", &["ggml-agent-core"]),
     ("ggml-agent-store", &["ggml-agent-core"]),
     ("ggml-agent-doc", &LIBRARY),
+    ("ggml-agent-live", &["ggml-agent-core", "ggml-agent", "ggml-agent-doc"]),
     ("ggml-agent-llama", &LIBRARY),
     ("ggml-agent-cluster", &LIBRARY),
     ("ggml-agent-a2a", &LIBRARY),
@@ -25,20 +26,22 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     ("ggml-agent-xtask", &[]),
 ];
 const LIBRARY: [&str; 2] = ["ggml-agent-core", "ggml-agent"];
-const BELOW_NODE: [&str; 7] = [
+const BELOW_NODE: [&str; 8] = [
     "ggml-agent-core",
     "ggml-agent",
     "ggml-agent-store",
     "ggml-agent-doc",
+    "ggml-agent-live",
     "ggml-agent-llama",
     "ggml-agent-cluster",
     "ggml-agent-a2a",
 ];
-const BELOW_CLI: [&str; 8] = [
+const BELOW_CLI: [&str; 9] = [
     "ggml-agent-core",
     "ggml-agent",
     "ggml-agent-store",
     "ggml-agent-doc",
+    "ggml-agent-live",
     "ggml-agent-llama",
     "ggml-agent-cluster",
     "ggml-agent-a2a",
@@ -49,8 +52,14 @@ const BELOW_CLI: [&str; 8] = [
 const CORE_MAY_USE: [&str; 4] = ["bytes", "thiserror", "serde", "loom"];
 
 /// Who knows JSON; to everybody else it is a development dependency at most.
-const JSON_KNOWN_TO: [&str; 5] =
-    ["ggml-agent-a2a", "ggml-agent-node", "ggml-agent-cli", "ggml-agent-sim", "ggml-agent-xtask"];
+const JSON_KNOWN_TO: [&str; 6] = [
+    "ggml-agent-a2a",
+    "ggml-agent-live",
+    "ggml-agent-node",
+    "ggml-agent-cli",
+    "ggml-agent-sim",
+    "ggml-agent-xtask",
+];
 
 pub(super) fn check(root: &Path) -> Result<Vec<Finding>, Error> {
     let mut ask = command(cargo(), root);

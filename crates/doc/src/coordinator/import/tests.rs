@@ -153,6 +153,10 @@ fn d24_both_sides_survive_in_different_sentences() {
     // Once more, the file as it was then: there is nothing new in it.
     let again = import(&mut document, &imported.base, theirs);
     assert_eq!((again.seq, again.conflicts), (None, vec![]));
+    // And from the base of before, as after an answer that nobody heard.
+    let again = import(&mut document, &base, theirs);
+    assert_eq!((again.seq, again.conflicts), (None, vec![]));
+    assert_eq!(document.to_markdown(), both);
 }
 
 #[test]

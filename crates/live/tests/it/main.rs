@@ -1,0 +1,11 @@
+//! The mirror and the rooms, against real Yjs replicas and against each other.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests; helpers outside of a test function too"
+)]
+
+mod convergence;
+mod hostile;
+mod node;
+mod random;
