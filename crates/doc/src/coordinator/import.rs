@@ -13,20 +13,21 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ggml_agent_core::AgentId;
 use smallvec::SmallVec;
 
 use self::align::{Aligned, Piece, align};
 use super::command::Snapshot;
 use super::error::{EditError, Gone};
 use super::{Coordinator, Holder, Step, tell};
-use crate::history::Cause;
+use crate::history::{Cause, Update};
 use crate::rope::Text;
 use crate::section::{Document, LoadError, SectionId};
 use crate::sheet::{Draft, Mode, OutlineChange, Slot};
 use crate::text::{self, Change, Granularity, diff, merge};
 
 /// What the file of a document held when it was last written or read, by sections. Cheap to clone.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BaseText {
     front: Arc<str>,
     sections: Vec<BaseSection>,
@@ -58,6 +59,60 @@ impl BaseText {
     pub fn to_markdown(&self) -> String {
         let texts = self.sections.iter().flat_map(|section| section.text.chunks());
         [&*self.front].into_iter().chain(texts).collect()
+    }
+
+    /// The base that `file` is, if the document took nothing of it: its parts, by the sections of `base`.
+    pub(crate) fn of_file(base: &Self, file: &str) -> Result<Self, LoadError> {
+        let parsed = Document::parse(file)?;
+        Ok(align(base, file, &parsed).as_base(base))
+    }
+
+    /// Makes the text after an update of the text before; false, and it is worth nothing, if that takes more
+    /// than is known here.
+    pub(crate) fn apply(&mut self, update: &Update) -> bool {
+        update.outline.iter().all(|change| self.change_outline(change).is_some())
+            && update.edits.iter().all(|edit| {
+                let is_it = |section: &&mut BaseSection| section.section == Some(edit.section);
+                // An archived one is not part of the text.
+                self.sections.iter_mut().find(is_it).is_none_or(|it| edit.apply(&mut it.text))
+            })
+    }
+
+    fn change_outline(&mut self, change: &OutlineChange) -> Option<()> {
+        match change {
+            OutlineChange::Added { section, after, .. } => {
+                let text = Text::default();
+                self.put(BaseSection { section: Some(*section), text }, *after)
+            }
+            OutlineChange::Moved { section, after } => {
+                let moved = self.sections.remove(self.place(*section)?);
+                self.put(moved, *after)
+            }
+            OutlineChange::Archived { section } => {
+                self.sections.remove(self.place(*section)?);
+                Some(())
+            }
+            // Its text is not known here.
+            OutlineChange::Restored { .. } => None,
+            OutlineChange::Mode { .. } => Some(()),
+            OutlineChange::Front { after, .. } => {
+                self.front = Arc::clone(after);
+                Some(())
+            }
+        }
+    }
+
+    fn put(&mut self, section: BaseSection, after: Option<SectionId>) -> Option<()> {
+        let place = match after {
+            None => 0,
+            Some(after) => self.place(after)? + 1,
+        };
+        self.sections.insert(place, section);
+        Some(())
+    }
+
+    fn place(&self, section: SectionId) -> Option<usize> {
+        self.sections.iter().position(|there| there.section == Some(section))
     }
 
     /// Whether `file` is these bytes.
@@ -97,6 +152,19 @@ pub struct FileConflict {
     pub why: ConflictReason,
 }
 
+impl FileConflict {
+    /// A file whose base nobody knows.
+    pub(crate) fn unknown(snapshot: &Snapshot, file: String) -> Self {
+        Self {
+            part: FilePart::Whole,
+            base: String::new(),
+            ours: snapshot.to_markdown(),
+            theirs: Some(file),
+            why: ConflictReason::UnknownBase,
+        }
+    }
+}
+
 /// A part of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FilePart {
@@ -132,6 +200,9 @@ pub enum ConflictReason {
     /// The file has the section no more, and the document has changed it meanwhile.
     #[error("the file has the section no more, and the document has changed it meanwhile")]
     ChangedMeanwhile,
+    /// Both differ, and it is not known what they were made from.
+    #[error("both differ, and it is not known what they were made from")]
+    UnknownBase,
     /// The front of both was changed.
     #[error("both changed the front matter")]
     Front,
@@ -192,6 +263,11 @@ impl Coordinator {
             self.subscribers.pump(&self.history, self.sheet.seq, &mut outs);
         }
         Step { answer, outs }
+    }
+
+    /// Whether the first life of `agent` may act.
+    pub(crate) fn may_begin(&self, agent: &AgentId) -> bool {
+        self.lives.alive_from(agent).is_none_or(|from| from <= 1)
     }
 
     fn take_in(

@@ -12,5 +12,6 @@ mod support;
 
 mod durable;
 mod envelopes;
+mod file;
 mod locks;
 mod versions;
