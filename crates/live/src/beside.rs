@@ -88,6 +88,7 @@ pub struct Beside<B> {
     links: Links,
     /// Updates of the mirror that editors may see once the document's update of this number is kept.
     in_doubt: VecDeque<(u64, Bytes)>,
+    kept: u64,
     outline: Outline,
     facts: Facts,
 }
@@ -103,6 +104,7 @@ impl<B: FnMut() -> Boot + Send + 'static> Beside<B> {
             members: BTreeMap::new(),
             links: Links::default(),
             in_doubt: VecDeque::new(),
+            kept: 0,
             outline: Outline::default(),
             facts: Facts::default(),
         }
@@ -207,11 +209,15 @@ impl<B: FnMut() -> Boot + Send + 'static> Beside<B> {
         }
     }
 
-    /// Hands every socket what it has room for.
+    /// Lets editors see what is kept, and hands every socket what it has room for.
     fn send(&mut self, now: Duration) {
-        if let Some(room) = &mut self.room {
-            self.links.send(room, now);
+        let Some(room) = &mut self.room else { return };
+        while self.in_doubt.front().is_some_and(|(needs, _)| *needs <= self.kept) {
+            if let Some((_, update)) = self.in_doubt.pop_front() {
+                room.changed(update, now);
+            }
         }
+        self.links.send(room, now);
     }
 }
 
@@ -228,6 +234,8 @@ impl<B: FnMut() -> Boot + Send + 'static> Companion for Beside<B> {
             "invariant: a document is within the limits of a mirror, and names each section once",
         );
         self.room = Some(Room::new(&self.document, mirror, now));
+        // Whatever is in the document when an incarnation begins is kept.
+        self.kept = document.seq();
         self.facts.mark();
     }
 
@@ -265,12 +273,7 @@ impl<B: FnMut() -> Boot + Send + 'static> Companion for Beside<B> {
     }
 
     fn kept(&mut self, seq: u64, now: Duration) {
-        let Some(room) = &mut self.room else { return };
-        while self.in_doubt.front().is_some_and(|(needs, _)| *needs <= seq) {
-            if let Some((_, update)) = self.in_doubt.pop_front() {
-                room.changed(update, now);
-            }
-        }
+        self.kept = seq;
         self.send(now);
     }
 

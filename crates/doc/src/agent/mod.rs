@@ -41,6 +41,9 @@ use crate::sheet::Sheet;
 /// How soon a subscriber whose mailbox was full is tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 
+/// How long before its end the lease of a busy holder is renewed.
+const RENEW_AHEAD: Duration = Duration::from_millis(100);
+
 /// What a document agent is sent; use [`DocumentRef`] instead of these.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -316,9 +319,12 @@ impl DocumentAgent {
         None
     }
 
-    /// Sets the timer to the next lease or wait that ends.
+    /// Sets the timer to the next lease or wait that ends, or a little before.
     fn arm(&mut self, ctx: &mut Context<Self>) {
+        let now = Self::now(ctx);
+        let ahead = |end: Duration| end.saturating_sub(RENEW_AHEAD);
         let next = self.coordinator.next_deadline();
+        let next = next.map(|end| if now < ahead(end) { ahead(end) } else { end });
         if self.due.as_ref().map(|(at, _)| *at) == next {
             return;
         }
@@ -326,8 +332,25 @@ impl DocumentAgent {
             timer.cancel();
         }
         if let Some(at) = next {
-            let timer = ctx.send_after(at.saturating_sub(Self::now(ctx)), DocMsg::Due);
+            let timer = ctx.send_after(at.saturating_sub(now), DocMsg::Due);
             self.due = Some((at, timer));
+        }
+    }
+
+    /// Renews the leases that are about to end of holders that are at work: whose handler waits for a slow answer
+    /// cannot do it itself (D3).
+    fn renew_for_the_busy(&mut self, now: Duration) {
+        let soon = now.saturating_add(RENEW_AHEAD);
+        let ending =
+            self.coordinator.lock_rows().filter_map(|row| Some((*row.section, row.lease?)));
+        let ending: Vec<_> = ending
+            .filter(|(_, lease)| now < lease.deadline && lease.deadline <= soon)
+            .filter(|(_, lease)| self.book.is_busy(&lease.holder))
+            .map(|(section, lease)| (section, lease.holder.clone(), lease.token, lease.length))
+            .collect();
+        for (section, holder, token, length) in ending {
+            let step = self.coordinator.renew(&holder, section, token, length, now);
+            self.carry_out(step.outs);
         }
     }
 
@@ -397,7 +420,12 @@ impl DocumentAgent {
                 reply.send(self.sheet().read(section));
             }
             DocMsg::Snapshot { reply } => reply.send(self.sheet().snapshot()),
-            DocMsg::Look(look) => self.hold(Effect::Look(look)),
+            DocMsg::Look(look) => {
+                // A timer may be late: who asks sees what is due.
+                let step = self.coordinator.expire(Self::now(ctx));
+                self.carry_out(step.outs);
+                self.hold(Effect::Look(look));
+            }
             DocMsg::Companion(message) => self.companion_message(message, ctx),
             DocMsg::Tick => {
                 self.tick = None;
@@ -409,7 +437,9 @@ impl DocumentAgent {
             DocMsg::HolderGone(holder) => self.holder_gone(&holder, ctx),
             DocMsg::Due => {
                 self.due = None;
-                let step = self.coordinator.expire(Self::now(ctx));
+                let now = Self::now(ctx);
+                self.renew_for_the_busy(now);
+                let step = self.coordinator.expire(now);
                 self.carry_out(step.outs);
             }
             DocMsg::RetryNotes => self.retry_notes(ctx),

@@ -84,6 +84,17 @@ impl Coordinator {
         self.locks.next_deadline()
     }
 
+    /// From now on no lease ends by time, until [`Self::resume_leases`]: the document cannot keep anything at the
+    /// moment. Holds D3.
+    pub fn pause_leases(&mut self, now: Duration) -> Step<()> {
+        Step::of((), self.locks.pause_leases(now))
+    }
+
+    /// The time of leases goes on; each has as much left as when it stopped. Without a pause nothing changes.
+    pub fn resume_leases(&mut self, now: Duration) -> Step<()> {
+        Step::of((), self.locks.resume_leases(now))
+    }
+
     /// This incarnation, and every one before it, has ended: its locks are free at once, its request
     /// and its subscription are gone, and what still arrives from it is refused. Holds D3 and M13.
     pub fn drop_holder(&mut self, holder: &Holder, now: Duration) -> Step<()> {

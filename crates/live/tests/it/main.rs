@@ -9,3 +9,4 @@ mod convergence;
 mod hostile;
 mod node;
 mod random;
+mod wire;
