@@ -280,7 +280,7 @@ impl Coordinator {
         let mut refused = None;
         // What two merged sections make of each other may be refused where each for itself is not.
         for is_merging in [true, false] {
-            let plan = Plan::new(self, author, base, aligned, now, is_merging);
+            let plan = Plan::make(self, author, base, aligned, now, is_merging);
             let imported = |seq| Imported { seq, conflicts: plan.conflicts, base: plan.file };
             if plan.draft.outline.is_empty() && plan.draft.edits.is_empty() {
                 return imported(None);
@@ -350,7 +350,7 @@ struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    fn new(
+    fn make(
         document: &'a Coordinator,
         author: &'a Holder,
         base: &BaseText,

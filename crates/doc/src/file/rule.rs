@@ -93,6 +93,10 @@ pub(super) enum Command<W> {
 }
 
 /// See the [module](self).
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "three questions that have nothing to do with each other"
+)]
 #[derive(Debug)]
 pub(super) struct Rule {
     write_after: Duration,
