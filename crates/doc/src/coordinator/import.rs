@@ -457,6 +457,8 @@ impl<'a> Plan<'a> {
         }
         if is_changed && slot.text != *piece.text {
             match self.merged(section, base, slot, piece.text) {
+                // The document may have all of it already.
+                Ok(changes) if changes.is_empty() => {}
                 Ok(changes) => self.draft.edits.push((section, changes)),
                 Err(why) => self.conflict(section, base, slot, Some(piece.text), why),
             }

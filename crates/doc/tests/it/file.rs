@@ -186,6 +186,21 @@ async fn d24_an_outside_change_and_an_edit_of_another_section_go_together() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn d24_an_outside_change_that_no_poll_has_seen_is_not_written_over() {
+    let mut desk = Desk::new("unseen").await;
+    pass(5_250).await;
+    // Written 300 ms later: after the next poll.
+    desk.edit(0, "# One\n\nedited\n\n").await;
+    pass(270).await;
+    let outside = "# One\n\nfirst\n\n# Two\n\nsecond, outside\n";
+    fs::write(&desk.path, outside).unwrap();
+    pass(100).await;
+    assert_eq!(desk.file(), outside, "the time to write has come and gone");
+    assert_eq!(desk.imported().await, 0);
+    assert_eq!(desk.written().await, "# One\n\nedited\n\n# Two\n\nsecond, outside\n");
+}
+
+#[tokio::test(start_paused = true)]
 async fn d24_an_outside_change_of_a_locked_section_is_saved_beside_the_file() {
     let mut desk = Desk::new("locked").await;
     fs::write(desk.folder.path("plan.conflict-1.md"), "mine").unwrap();

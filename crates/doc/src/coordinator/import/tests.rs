@@ -226,6 +226,22 @@ fn d24_a_section_that_the_file_dropped_stays_if_it_was_changed_or_is_held() {
 }
 
 #[test]
+fn d24_a_text_that_somebody_is_typing_is_no_obstacle() {
+    let (mut document, _) = house("# A\n\na\n\n# B\n\nb\n");
+    // A fence that is open for now: for a parser the second heading is code.
+    let fence = crate::text::Changes::one(5, 0, "```\n");
+    let typed = document.typed(&agent(), vec![(SectionId::nth(0), fence)], NOW).answer;
+    assert_eq!(typed, Some(1));
+    let base = BaseText::from(&document.snapshot());
+    let text = "# A\n\n```\na\n\n# B\n\nb, outside\n";
+    let imported = import(&mut document, &base, text);
+    let beside: String = imported.conflicts.iter().filter_map(|c| c.theirs.as_deref()).collect();
+    assert!([document.to_markdown(), beside].concat().contains("b, outside"), "{imported:?}");
+    let same = import(&mut document, &imported.base, text);
+    assert_eq!((same.seq, same.conflicts), (None, vec![]));
+}
+
+#[test]
 fn d24_front_matter_that_both_changed_is_a_conflict() {
     let (mut document, base) = house("---\na: 1\n---\n# A\n");
     let other = import(&mut document, &base, "---\na: 2\n---\n# A\n");
