@@ -41,7 +41,7 @@ use std::time::Duration;
 use ggml_agent::{Addr, Agent, AskError, ChildSpec, Context, Report, StartError, System, Timer};
 use ggml_agent_core::{AgentId, ExitReason, ParseAgentIdError};
 
-pub use self::disk::FileFault;
+pub use self::disk::{CONFLICTS_MAX, FileFault};
 use self::disk::{Found, Written};
 pub use self::event::{FileEvent, FileEventKind};
 use self::rule::{Command, Event, Rule};

@@ -21,7 +21,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Reading order: [`markdown`], [`section`], [`coordinator`], [`history`], [`sheet`], [`record`], [`file`], [`abstracts`].
+//! Reading order: [`markdown`], [`section`], [`coordinator`], [`history`], [`sheet`], [`record`], [`mod@file`], [`abstracts`].
 
 pub mod abstracts;
 pub mod agent;

@@ -16,7 +16,7 @@ use crate::section::LoadError;
 const LINKS_MAX: usize = 40;
 
 /// Most files with what was not taken that may lie beside a file.
-pub(super) const CONFLICTS_MAX: u32 = 1_000;
+pub const CONFLICTS_MAX: u32 = 1_000;
 
 /// Why a file is left alone.
 #[derive(Debug, thiserror::Error)]
