@@ -12,6 +12,7 @@ mod author;
 mod command;
 mod error;
 mod hold;
+mod import;
 mod keep;
 mod lives;
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub use command::{
 };
 pub use error::{EditError, Gone, LockError, SubscribeError};
 pub use hold::{GRACE, LockRow, ReserveRefused};
+pub use import::{BaseText, ConflictReason, FileConflict, FilePart, ImportError, Imported};
 pub(crate) use lives::Lives;
 
 /// A document, its locks, its subscribers and its history. Holds D1 to D8 and M13 for documents.

@@ -46,6 +46,8 @@ pub enum Cause {
         /// Who had suggested it.
         by: Holder,
     },
+    /// The file of the document was changed by somebody else; the author is who follows it.
+    File,
 }
 
 /// What became of the text of one section.
@@ -69,7 +71,8 @@ impl Update {
     /// Bytes of memory, roughly.
     fn len(&self) -> usize {
         let texts = self.edits.iter().flat_map(|edit| &edit.splices).map(Splice::heap);
-        size_of::<Self>() + self.outline.len() * size_of::<OutlineChange>() + texts.sum::<usize>()
+        let outline = self.outline.iter().map(|change| size_of::<OutlineChange>() + change.heap());
+        size_of::<Self>() + outline.sum::<usize>() + texts.sum::<usize>()
     }
 }
 

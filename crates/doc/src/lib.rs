@@ -21,12 +21,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Reading order: [`markdown`], [`section`], [`coordinator`], [`history`], [`sheet`], [`record`], [`abstracts`].
+//! Reading order: [`markdown`], [`section`], [`coordinator`], [`history`], [`sheet`], [`record`], [`mod@file`], [`abstracts`].
 
 pub mod abstracts;
 pub mod agent;
 pub mod change;
 pub mod coordinator;
+pub mod file;
 pub mod history;
 pub mod limits;
 pub mod markdown;

@@ -13,8 +13,8 @@ use ggml_agent_core::lease::{Grant, Stale, Token};
 
 use super::{DocMsg, DocumentAgent, Look};
 use crate::coordinator::{
-    Accepted, Coordinator, Edit, EditError, Holder, Lock, LockError, ReserveRefused, SectionView,
-    Snapshot, SubscribeError,
+    Accepted, BaseText, Coordinator, Edit, EditError, Holder, ImportError, Imported, Lock,
+    LockError, ReserveRefused, SectionView, Snapshot, SubscribeError,
 };
 use crate::history::Update;
 use crate::section::{Document, SectionId};
@@ -83,6 +83,20 @@ impl DocumentRef {
     ) -> Result<Accepted, CallError<EditError>> {
         let holder = holder.clone();
         self.call(|reply| DocMsg::Edit { holder, edit, reply }).await
+    }
+
+    /// Takes in what somebody else made of the document's file: see [`crate::Coordinator::import`] (D24).
+    ///
+    /// # Errors
+    /// [`CallError::Refused`] says why nothing was changed.
+    pub async fn import(
+        &self,
+        author: &Holder,
+        base: &BaseText,
+        file: String,
+    ) -> Result<Imported, CallError<ImportError>> {
+        let (author, base) = (author.clone(), base.clone());
+        self.call(|reply| DocMsg::Import { author, base, file, reply }).await
     }
 
     /// Gives a lock back (D2).

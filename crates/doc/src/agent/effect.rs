@@ -10,8 +10,8 @@ use super::client::{DocNote, LockDenied};
 use super::event::{DocEvent, DocEventKind};
 use super::{DocMsg, DocumentAgent, Look, RETRY_AFTER, Waiting, wire};
 use crate::coordinator::{
-    Accepted, Delivery, EditError, Holder, LockError, Note, Out, ReserveRefused, Snapshot,
-    SubscribeError,
+    Accepted, Delivery, EditError, Holder, ImportError, Imported, LockError, Note, Out,
+    ReserveRefused, Snapshot, SubscribeError,
 };
 use crate::history::Update;
 use crate::section::SectionId;
@@ -51,6 +51,7 @@ pub(super) enum Effect {
     Release(Reply<Result<(), Stale>>, Result<(), Stale>),
     Renew(Reply<Result<std::time::Duration, Stale>>, Result<std::time::Duration, Stale>),
     Edit(Reply<Result<Accepted, EditError>>, Result<Accepted, EditError>),
+    Import(Reply<Result<Imported, ImportError>>, Result<Imported, ImportError>),
     Subscribe(Reply<Result<Snapshot, SubscribeError>>, Result<Snapshot, SubscribeError>),
     Envelope {
         question: Envelope,
@@ -161,6 +162,7 @@ impl DocumentAgent {
             Effect::Release(reply, answer) => reply.send(answer),
             Effect::Renew(reply, answer) => reply.send(answer),
             Effect::Edit(reply, answer) => reply.send(answer),
+            Effect::Import(reply, answer) => reply.send(answer),
             Effect::Subscribe(reply, answer) => reply.send(answer),
             Effect::Envelope { question, kind, payload } => {
                 // An asker that is gone is recorded by the system as a dead letter.

@@ -32,8 +32,8 @@ pub use self::event::{DocEvent, DocEventKind};
 use self::gate::Gate;
 use self::keeper::Keeper;
 use crate::coordinator::{
-    Accepted, Coordinator, Edit, EditError, Holder, Lock, LockError, ReserveRefused, SectionView,
-    Snapshot, SubscribeError,
+    Accepted, BaseText, Coordinator, Edit, EditError, Holder, ImportError, Imported, Lock,
+    LockError, ReserveRefused, SectionView, Snapshot, SubscribeError,
 };
 use crate::section::{Document, SectionId};
 use crate::sheet::Sheet;
@@ -77,6 +77,13 @@ pub enum DocMsg {
     },
     #[doc(hidden)]
     Edit { holder: Holder, edit: Edit, reply: Reply<Result<Accepted, EditError>> },
+    #[doc(hidden)]
+    Import {
+        author: Holder,
+        base: BaseText,
+        file: String,
+        reply: Reply<Result<Imported, ImportError>>,
+    },
     #[doc(hidden)]
     Subscribe { client: Client, reply: Reply<Result<Snapshot, SubscribeError>> },
     #[doc(hidden)]
@@ -265,6 +272,26 @@ impl DocumentAgent {
         step.answer
     }
 
+    /// Takes in what somebody made of the document's file.
+    fn import(
+        &mut self,
+        author: &Holder,
+        base: &BaseText,
+        file: &str,
+        ctx: &Context<Self>,
+    ) -> Result<Imported, ImportError> {
+        let step = self.coordinator.import(author, base, file, Self::now(ctx));
+        let seq = step.answer.as_ref().ok().and_then(|imported| imported.seq);
+        if let Some(update) = seq.and_then(|seq| self.coordinator.history().get(seq).cloned()) {
+            for edit in &update.edits {
+                let (section, seq, version) = (edit.section, update.seq, edit.version);
+                self.publish(author, DocEventKind::EditAccepted { section, seq, version });
+            }
+        }
+        self.carry_out(step.outs);
+        step.answer
+    }
+
     fn subscribe(
         &mut self,
         holder: &Holder,
@@ -283,6 +310,7 @@ impl DocumentAgent {
     fn turn_away(message: DocMsg) -> Option<DocMsg> {
         match message {
             DocMsg::Edit { reply, .. } => reply.send(Err(EditError::Unsaved)),
+            DocMsg::Import { reply, .. } => reply.send(Err(ImportError::Unsaved)),
             DocMsg::Preempt { reply, .. } => reply.send(Err(LockError::Unsaved)),
             DocMsg::Lock { reply, .. } => {
                 reply.send(Err(LockDenied::Refused(LockError::Unsaved)));
@@ -375,6 +403,10 @@ impl DocumentAgent {
             DocMsg::Edit { holder, edit, reply } => {
                 let answer = self.edit(&holder, edit, ctx);
                 self.hold(Effect::Edit(reply, answer));
+            }
+            DocMsg::Import { author, base, file, reply } => {
+                let answer = self.import(&author, &base, &file, ctx);
+                self.hold(Effect::Import(reply, answer));
             }
             DocMsg::Subscribe { client, reply } => {
                 self.meet(&client, ctx);

@@ -12,6 +12,7 @@ mod support;
 
 mod durable;
 mod envelopes;
+mod file;
 mod locks;
 mod markdown_files;
 mod versions;
