@@ -13,7 +13,8 @@ use ggml_agent_core::lease::{Grant, Stale, Token};
 
 use super::{DocMsg, DocumentAgent};
 use crate::coordinator::{
-    Accepted, Edit, EditError, Holder, Lock, LockError, SectionView, Snapshot, SubscribeError,
+    Accepted, Command, Done, Edit, EditError, Holder, Lock, LockError, OpError, Query, QueryError,
+    SectionView, Snapshot, SubscribeError, View,
 };
 use crate::history::Update;
 use crate::section::{Document, SectionId};
@@ -82,6 +83,57 @@ impl DocumentRef {
     ) -> Result<Accepted, CallError<EditError>> {
         let holder = holder.clone();
         self.call(|reply| DocMsg::Edit { holder, edit, reply }).await
+    }
+
+    /// Carries out one command (D6, D9, D14).
+    ///
+    /// # Errors
+    /// [`CallError::Refused`] says why, with what is needed to go on; nothing was changed. A command that has an
+    /// [operation id](crate::OpId) may be sent again after [`CallError::Unreachable`]: it is carried out once.
+    pub async fn command(
+        &self,
+        holder: &Holder,
+        command: Command,
+    ) -> Result<Done, CallError<OpError>> {
+        let holder = holder.clone();
+        self.call(|reply| DocMsg::Command { holder, command, reply }).await
+    }
+
+    /// Carries out several commands as one, or none of them (D15): see [`Coordinator::batch`].
+    ///
+    /// # Errors
+    /// As [`DocumentRef::command`]; [`OpError::InBatch`] says which one was refused.
+    ///
+    /// [`Coordinator::batch`]: crate::Coordinator::batch
+    pub async fn batch(
+        &self,
+        holder: &Holder,
+        commands: Vec<Command>,
+    ) -> Result<Done, CallError<OpError>> {
+        let holder = holder.clone();
+        self.call(|reply| DocMsg::Batch { holder, commands, reply }).await
+    }
+
+    /// Carries out several commands one after the other, each with an answer of its own.
+    ///
+    /// # Errors
+    /// [`AskError`] when the document's agent does not answer: some may have been carried out.
+    pub async fn commands(
+        &self,
+        holder: &Holder,
+        commands: Vec<Command>,
+    ) -> Result<Vec<Result<Done, OpError>>, AskError> {
+        let holder = holder.clone();
+        let ask = |reply| DocMsg::Commands { holder, commands, reply };
+        self.addr.ask_within(CALL_DEADLINE, ask).await
+    }
+
+    /// The outline, the texts of some sections, or what has changed in them (D16).
+    ///
+    /// # Errors
+    /// [`CallError::Refused`] says what is wrong with the question.
+    pub async fn query(&self, query: Query) -> Result<View, CallError<QueryError>> {
+        self.call(|reply| DocMsg::Query { query, reply }).await
     }
 
     /// Gives a lock back (D2).

@@ -6,6 +6,7 @@
 
 mod book;
 mod client;
+mod command;
 mod companion;
 mod durable;
 mod effect;
@@ -32,8 +33,8 @@ pub use self::event::{DocEvent, DocEventKind};
 use self::gate::Gate;
 use self::keeper::Keeper;
 use crate::coordinator::{
-    Accepted, Coordinator, Edit, EditError, Holder, Lock, LockError, SectionView, Snapshot,
-    SubscribeError,
+    Accepted, Command, Coordinator, Done, Edit, EditError, Holder, Lock, LockError, OpError, Query,
+    QueryError, SectionView, Snapshot, SubscribeError, View,
 };
 use crate::section::{Document, SectionId};
 use crate::sheet::Sheet;
@@ -59,6 +60,14 @@ pub enum DocMsg {
     },
     #[doc(hidden)]
     Edit { holder: Holder, edit: Edit, reply: Reply<Result<Accepted, EditError>> },
+    #[doc(hidden)]
+    Command { holder: Holder, command: Command, reply: Reply<Result<Done, OpError>> },
+    #[doc(hidden)]
+    Batch { holder: Holder, commands: Vec<Command>, reply: Reply<Result<Done, OpError>> },
+    #[doc(hidden)]
+    Commands { holder: Holder, commands: Vec<Command>, reply: Reply<Vec<Result<Done, OpError>>> },
+    #[doc(hidden)]
+    Query { query: Query, reply: Reply<Result<View, QueryError>> },
     #[doc(hidden)]
     Subscribe { client: Client, reply: Reply<Result<Snapshot, SubscribeError>> },
     #[doc(hidden)]
@@ -96,6 +105,8 @@ pub struct DocumentAgent {
     coordinator: Coordinator,
     /// What readers find of a durable document: its text without what is not kept yet.
     shown: Option<Sheet>,
+    /// Likewise who holds a lock.
+    shown_holders: BTreeMap<SectionId, Holder>,
     gate: Gate<Effect>,
     delays: DelayTeller,
     is_durable: bool,
@@ -125,6 +136,7 @@ impl DocumentAgent {
         let coordinator = Coordinator::new(document);
         Self {
             shown: None,
+            shown_holders: BTreeMap::new(),
             coordinator,
             gate: Gate::new(),
             delays: DelayTeller::default(),
@@ -250,6 +262,12 @@ impl DocumentAgent {
     fn turn_away(message: DocMsg) -> Option<DocMsg> {
         match message {
             DocMsg::Edit { reply, .. } => reply.send(Err(EditError::Unsaved)),
+            DocMsg::Command { reply, .. } | DocMsg::Batch { reply, .. } => {
+                reply.send(Err(EditError::Unsaved.into()));
+            }
+            DocMsg::Commands { commands, reply, .. } => {
+                reply.send(commands.iter().map(|_| Err(EditError::Unsaved.into())).collect());
+            }
             DocMsg::Lock { reply, .. } => {
                 reply.send(Err(LockDenied::Refused(LockError::Unsaved)));
             }
@@ -294,6 +312,19 @@ impl DocumentAgent {
                 let answer = self.edit(&holder, edit, ctx);
                 self.hold(Effect::Edit(reply, answer));
             }
+            DocMsg::Command { holder, command, reply } => {
+                let answer = self.command(&holder, &command, ctx);
+                self.hold(Effect::Command(reply, answer));
+            }
+            DocMsg::Batch { holder, commands, reply } => {
+                let answer = self.batch(&holder, &commands, ctx);
+                self.hold(Effect::Command(reply, answer));
+            }
+            DocMsg::Commands { holder, commands, reply } => {
+                let answers = self.commands(&holder, &commands, ctx);
+                self.hold(Effect::Commands(reply, answers));
+            }
+            DocMsg::Query { query, reply } => reply.send(self.answer(&query, ctx)),
             DocMsg::Subscribe { client, reply } => {
                 self.meet(&client, ctx);
                 let answer = self.subscribe(&client.holder, ctx);

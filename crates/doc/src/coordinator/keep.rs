@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ggml_agent_core::lease::{Change, Limits, Locks};
 
-use super::{Coordinator, Holder, Lives, Out, Step, tell};
+use super::{Coordinator, Holder, Lives, Out, Seen, Step, tell};
 use crate::record::{Entry, Record};
 use crate::section::SectionId;
 use crate::subscribers::Subscribers;
@@ -46,6 +46,7 @@ impl Coordinator {
     pub fn resume(record: Record, limits: Limits, now: Duration) -> Self {
         let Record { sheet, history, last_token, leases, lives } = record;
         Self {
+            seen: Seen::of(&history),
             sheet,
             locks: Locks::restore(limits, last_token, leases.into_values(), now),
             history,
@@ -53,6 +54,11 @@ impl Coordinator {
             lives,
             entries: None,
         }
+    }
+
+    /// Every section that is locked, and by whom.
+    pub(crate) fn locked(&self) -> impl Iterator<Item = (SectionId, Holder)> {
+        self.locks.leases().map(|lease| (lease.section, lease.holder))
     }
 
     /// Every holder and waiter, in order.
