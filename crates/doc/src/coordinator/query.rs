@@ -153,10 +153,8 @@ impl Source<'_> {
             return Err(QueryError::TooMany { n: sections.len() });
         }
         let known = since.and_then(|since| self.edits_since(since));
-        let n_edits = |id: &SectionId| match &known {
-            Some(known) => Some(known.get(id).copied().unwrap_or(0)),
-            None => None,
-        };
+        let n_edits =
+            |id: &SectionId| known.as_ref().map(|known| known.get(id).copied().unwrap_or(0));
         let mut bytes = 0;
         for id in sections.iter().filter(|id| n_edits(id) != Some(0)) {
             bytes += self.slot(*id)?.text.len();

@@ -47,8 +47,9 @@ pub fn show(old: &str, changes: &Changes, bytes_max: usize) -> Shown {
                 if at > 0 && !push(&mut shown, &mut piece, bytes_max) {
                     return shown;
                 }
-                let is_last = at + 1 == list.len();
-                shown.text.push_str(&between(text, at == 0, is_last));
+                let head = if at == 0 { 0 } else { AROUND };
+                let tail = if at + 1 == list.len() { 0 } else { AROUND };
+                shown.text.push_str(&ends(text, head, tail));
             }
             Span::Delete(text) => piece.extend(["[-", text, "-]"]),
             Span::Insert(text) => piece.extend(["{+", text, "+}"]),
@@ -77,10 +78,9 @@ fn push(shown: &mut Shown, piece: &mut String, bytes_max: usize) -> bool {
     true
 }
 
-/// What is shown of a text that stayed.
-fn between(text: &str, is_first: bool, is_last: bool) -> String {
-    let head = if is_first { 0 } else { floor(text, AROUND) };
-    let tail = if is_last { text.len() } else { ceil(text, text.len().saturating_sub(AROUND)) };
+/// About so much of a text's beginning and of its end.
+fn ends(text: &str, head: usize, tail: usize) -> String {
+    let (head, tail) = (floor(text, head), ceil(text, text.len().saturating_sub(tail)));
     if head >= tail { text.to_owned() } else { [&text[..head], "…", &text[tail..]].concat() }
 }
 

@@ -158,7 +158,7 @@ pub enum OpError {
         /// Which one, from 0.
         index: usize,
         /// Why.
-        error: Box<OpError>,
+        error: Box<Self>,
     },
     /// The commands of a batch have different names, but a batch is one command.
     #[error("command {index} of the batch has an operation id of its own; name the first one only")]

@@ -326,7 +326,7 @@ fn d09_rights_are_those_of_an_edit() {
     c.draft(&two, Draft { outline, ..Draft::default() }, NOW).unwrap();
     assert_eq!(run(&mut c, &on_a(append("x"))), Err(EditError::Archived { section: a() }.into()));
     // Who is over.
-    c.drop_holder(&holder("one"), NOW).answer;
+    drop(c.drop_holder(&holder("one"), NOW));
     let gone = run(&mut c, &Command::new(sid(2), append("x\n"))).unwrap_err();
     assert!(matches!(gone, OpError::Edit(EditError::Gone(_))));
 }
