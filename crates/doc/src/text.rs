@@ -3,7 +3,7 @@
 //! Pure functions over `&str`. Every position is a byte offset at a boundary between characters. Nothing here
 //! knows of sections, locks or time.
 //!
-//! Reading order: [`change`], [`diff`], [`units`], [`merge`], [`runs`], [`find`], [`anchor`], [`show`].
+//! Reading order: [`change`], [`mod@diff`], [`units`], [`mod@merge`], [`runs`], [`mod@find`], [`anchor`], [`mod@show`].
 
 pub mod anchor;
 pub mod change;
