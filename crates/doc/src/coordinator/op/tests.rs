@@ -13,7 +13,7 @@ use crate::coordinator::{EditError, Kind, Lock};
 use crate::limits::{CURRENT_BYTES_MAX, OPS_REMEMBERED_MAX, SECTION_BYTES_MAX};
 use crate::record::Record;
 use crate::sheet::{Mode, OutlineChange};
-use crate::text::{AnchorError, Misfit};
+use crate::text::{AnchorError, Change, Misfit};
 use crate::{Document, Text};
 
 const NOW: Duration = Duration::ZERO;
@@ -146,6 +146,13 @@ fn d06_what_changes_nothing_is_no_update_and_the_answer_says_so() {
         assert_eq!((done.seq, done.sections), (0, vec![(a(), 0)]));
         assert_eq!((step.outs, c.seq()), (vec![], 0));
     }
+    // What goes at one place comes at another, and nobody can tell.
+    let mut same = coordinator("# A\n\naaa\n");
+    let change = |at, del, insert: &str| Change { at, del, insert: insert.into() };
+    let changes = Changes::try_from(vec![change(5, 1, ""), change(8, 0, "a")]).unwrap();
+    let moved = Command::new(sid(0), Op::Splice { changes, rebase: false }).with_base(0);
+    assert!(run(&mut same, &moved).unwrap().is_unchanged());
+    assert_eq!(same.seq(), 0);
     let there_and_back = [on_a(str_replace("cat", "cow", 1)), on_a(str_replace("cow", "cat", 1))];
     assert!(c.batch(&holder("one"), &there_and_back, NOW).answer.unwrap().is_unchanged());
     assert_eq!(c.seq(), 0);
