@@ -39,6 +39,10 @@ pub const OPS_REMEMBERED_MAX: usize = 10_000;
 /// Most commands that are given at once.
 pub const BATCH_LEN_MAX: usize = 256;
 
+/// Most commands that are given at once, each to be answered by itself.
+// Each may be refused with what is closest to a text: 16 x 15 ms in the largest sections.
+pub const EACH_LEN_MAX: usize = 16;
+
 /// Most bytes of text in commands that are given at once.
 // Four of the largest sections.
 pub const BATCH_BYTES_MAX: usize = 1024 * 1024;

@@ -114,7 +114,8 @@ impl DocumentRef {
         self.call(|reply| DocMsg::Batch { holder, commands, reply }).await
     }
 
-    /// Carries out several commands one after the other, each with an answer of its own.
+    /// Carries out several commands one after the other, each with an answer of its own; see
+    /// [`Coordinator::commands`](crate::Coordinator::commands).
     ///
     /// # Errors
     /// [`AskError`] when the document's agent does not answer: some may have been carried out.

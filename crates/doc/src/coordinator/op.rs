@@ -27,7 +27,7 @@ use self::print::content_of;
 pub(crate) use self::seen::Seen;
 use super::{Coordinator, Holder, OpId, Step, tell};
 use crate::history::{OpMark, Update};
-use crate::limits::{BATCH_BYTES_MAX, BATCH_LEN_MAX};
+use crate::limits::{BATCH_BYTES_MAX, BATCH_LEN_MAX, EACH_LEN_MAX};
 use crate::section::SectionId;
 use crate::sheet::Draft;
 use crate::text::{Anchor, Changes, Side};
@@ -246,7 +246,7 @@ impl Coordinator {
         })
     }
 
-    /// Carries out several commands one after the other, each with an answer of its own.
+    /// Carries out several commands one after the other, at most [`EACH_LEN_MAX`], each with an answer of its own.
     pub fn commands(
         &mut self,
         holder: &Holder,
@@ -254,7 +254,7 @@ impl Coordinator {
         now: Duration,
     ) -> Step<Vec<Result<Done, OpError>>> {
         let mut outs = Vec::new();
-        let within = check_len(commands);
+        let within = check_len(commands, EACH_LEN_MAX);
         let each = commands.iter().map(|command| {
             within.clone()?;
             let step = self.command(holder, command, now);
@@ -270,7 +270,7 @@ impl Coordinator {
     /// # Errors
     /// [`OpError`]: why it means nothing for this text.
     pub fn propose(&self, command: &Command) -> Result<Proposal, OpError> {
-        check_len(slice::from_ref(command))?;
+        check_len(slice::from_ref(command), 1)?;
         let mut plan = Plan::new(self, None);
         match plan.add(command) {
             Ok(()) => Ok(plan.proposal(command.section)),
@@ -307,7 +307,7 @@ impl Coordinator {
         let entered = self.enter(holder, now, &mut outs).map_err(OpError::from);
         let answer = entered.and_then(|()| {
             tell(self.locks.expire(now), &mut outs);
-            check_len(commands)?;
+            check_len(commands, BATCH_LEN_MAX)?;
             let op = name_of(commands)?.cloned();
             let content = content_of(commands);
             if let Some(op) = &op
@@ -339,11 +339,11 @@ impl Coordinator {
     }
 }
 
-fn check_len(commands: &[Command]) -> Result<(), OpError> {
+fn check_len(commands: &[Command], max: usize) -> Result<(), OpError> {
     let bytes: usize = commands.iter().map(|command| command.op.len()).sum();
     match commands.len() {
         0 => Err(OpError::NoCommand),
-        n if n > BATCH_LEN_MAX => Err(OpError::TooMany { n }),
+        n if n > max => Err(OpError::TooMany { n, max }),
         _ if bytes > BATCH_BYTES_MAX => Err(OpError::TooLarge { bytes }),
         _ => Ok(()),
     }

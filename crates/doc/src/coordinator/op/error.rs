@@ -1,7 +1,7 @@
 //! Why a command was refused, with what its author needs to go on.
 
 use crate::coordinator::{EditError, Gone, OpId};
-use crate::limits::{BATCH_BYTES_MAX, BATCH_LEN_MAX};
+use crate::limits::BATCH_BYTES_MAX;
 use crate::section::SectionId;
 use crate::text::anchor::hint;
 use crate::text::{AnchorError, Candidate, Conflict, Excerpt, Misfit, Shown};
@@ -169,11 +169,13 @@ pub enum OpError {
     /// There is no command.
     #[error("there is no command; send one at least")]
     NoCommand,
-    /// There are more than [`BATCH_LEN_MAX`] commands.
-    #[error("{n} commands were sent at once, at most {BATCH_LEN_MAX} are allowed; send fewer")]
+    /// There are too many commands.
+    #[error("{n} commands were sent at once, at most {max} are allowed; send fewer")]
     TooMany {
         /// How many.
         n: usize,
+        /// How many are allowed.
+        max: usize,
     },
     /// The commands have more than [`BATCH_BYTES_MAX`] bytes of text.
     #[error("the commands have {bytes} bytes, at most {BATCH_BYTES_MAX} are allowed; send fewer")]

@@ -47,7 +47,10 @@ fn d15_a_refused_command_refuses_its_batch_and_says_which_it_was() {
     assert_eq!(c.batch(&one, &[], NOW).answer, Err(OpError::NoCommand));
     let n = BATCH_LEN_MAX + 1;
     let many = vec![good.clone(); n];
-    assert_eq!(c.batch(&one, &many, NOW).answer, Err(OpError::TooMany { n }));
+    assert_eq!(c.batch(&one, &many, NOW).answer, Err(OpError::TooMany { n, max: BATCH_LEN_MAX }));
+    let (n, max) = (EACH_LEN_MAX + 1, EACH_LEN_MAX);
+    let each = c.commands(&one, &many[..n], NOW).answer;
+    assert_eq!(each, vec![Err(OpError::TooMany { n, max }); n]);
     let large = vec![on_a(append(&"x".repeat(BATCH_BYTES_MAX / 4))); 5];
     let bytes = BATCH_BYTES_MAX / 4 * 5;
     assert_eq!(c.batch(&one, &large, NOW).answer, Err(OpError::TooLarge { bytes }));
