@@ -11,7 +11,8 @@ use clap_complete::Shell;
 use crate::period;
 
 pub(crate) use self::durable::{
-    DeadLettersArgs, DeadLettersVerb, RunsArgs, RunsVerb, StateArgs, StoreArgs, StoreVerb, Which,
+    DeadLettersArgs, DeadLettersVerb, PruneArgs, RunsArgs, RunsVerb, StateArgs, StoreArgs,
+    StoreVerb, Which,
 };
 
 const EXAMPLES: &str = "\

@@ -16,20 +16,33 @@
 //! - **First in, first out per section.** A request is served when all its sections are free and no
 //!   earlier waiter wants any of them; a new request never overtakes a waiter. The oldest waiter only
 //!   waits for holders, and these end: nobody starves.
-//! - **Re-entrant without a count.** A holder that asks again for what it holds gets the same token
-//!   and a renewed lease, and one release frees the section: requests may be repeated by a network,
-//!   and a repeated request must not need a second release.
-//! - **Nobody holds for ever.** Renewals end [`Limits::hold_max`] after the grant.
+//! - **Re-entrant, with a count that repeats do not confuse.** A holder that asks again for what it holds
+//!   gets the same token and a renewed lease. If it names a new [`OpId`] the lock is one level deeper and
+//!   needs one more release; the same id again, or none, counts nothing, because a network repeats
+//!   requests, and a repeated one must not need a second release.
+//! - **Nobody holds for ever.** Renewals end [`Request::hold_max`] after the grant.
+//! - **People go first, agents are warned.** [`Locks::preempt`] takes a lock from a holder of lower
+//!   [`Rank`], after a grace in which the holder can save its work; whoever preempts is served before all
+//!   waiters. The wait is bounded by the grace, so this adds no way to deadlock.
+//! - **A lease measures its holder, not us.** While the coordinator cannot answer
+//!   ([`Locks::pause_leases`]), or is known to have the holder at work ([`Locks::protect`]), a missing
+//!   renewal says nothing, and no lease ends for it.
+//! - **An intent is not a lock.** [`Locks::reserve`] tells the others and keeps nobody out.
 
+mod error;
+mod event;
+mod request;
 mod table;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-pub use table::Locks;
+pub use error::{PreemptError, Preempted, RequestError, ReserveError, Stale, TooManyProtected};
+pub use event::{Change, Event, Kept, Step};
+pub use request::{Busy, Grant, OnBusy, Op, OpId, Outcome, Over, Rank, Request};
+pub use table::{Locks, Row};
 
 /// A fencing token: larger than every token given before it on the same document (D2).
 ///
@@ -90,95 +103,33 @@ impl Default for Limits {
     }
 }
 
-/// A wish for one or several sections, all or none (D5).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request<S, H> {
-    /// Who asks.
-    pub holder: H,
-    /// What it wants; at least one.
-    pub sections: BTreeSet<S>,
-    /// How long the lease shall last from the grant on; more than zero, cut to [`Limits::hold_max`].
-    pub lease: Duration,
-    /// What to do when a section is busy.
-    pub on_busy: OnBusy,
-}
+/// How long a holder keeps its lock after it was told that it is taken away.
+// Two seconds: a person waits that long without asking what is wrong, an agent saves a section in it.
+pub const GRACE: Duration = Duration::from_secs(2);
 
-/// What a [`Request`] wants when a section is busy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnBusy {
-    /// To be told who holds it (D4).
-    Deny,
-    /// To wait its turn (D4).
-    Queue {
-        /// When to give up: a moment on the coordinator's clock, `None` to wait without end.
-        until: Option<Duration>,
-    },
-}
+/// Most levels of one lock.
+// Nested calls of one agent are a few deep; 32 is a loop that forgets to release.
+pub const DEPTH_MAX: u32 = 32;
 
-/// The answer to a [`Request`] that was well formed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome<S, H> {
-    /// All sections are the asker's, one grant each, ordered by section.
-    Granted(Vec<Grant<S>>),
-    /// The request waits; [`Event::Granted`], [`Event::WaitTimedOut`] or [`Event::Withdrawn`] follows.
-    Queued {
-        /// 1 = next: one more than the waiters before it at its most crowded section.
-        position: usize,
-    },
-    /// Nothing was locked.
-    Denied {
-        /// The first busy section.
-        section: S,
-        /// Who is in the way.
-        busy: Busy<H>,
-    },
-}
+/// Most operations remembered of one lease; the oldest is forgotten.
+// Twice DEPTH_MAX: each level once locked and once released. 64 x 32 B = 2 KiB per lease that counts.
+pub const OPS_MAX: usize = 64;
 
-/// One section that was granted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Grant<S> {
-    /// The section.
-    pub section: S,
-    /// The fencing token to send with every edit, renewal and release.
-    pub token: Token,
-    /// The moment at which the lease ends; at this moment it is no longer held.
-    pub deadline: Duration,
-}
+/// Most operations remembered of leases that have ended, per table; the oldest is forgotten.
+// 1,024 x about 2 x 100 B = 200 KiB. A repeat comes within seconds: 1,024 operations are more than that.
+pub const PAST_OPS_MAX: usize = 1_024;
 
-/// Why a section could not be had at once (D4).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Busy<H> {
-    /// Somebody holds it.
-    Held {
-        /// Who.
-        holder: H,
-        /// Until when, unless renewed.
-        until: Duration,
-    },
-    /// Nobody holds it, but a waiter who came earlier needs it together with others.
-    Promised {
-        /// That waiter.
-        to: H,
-    },
-}
+/// Most reservations of one section.
+// 64 x about 200 B = 13 KB. A list of more intents on one section tells nobody where to work.
+pub const RESERVATIONS_MAX: usize = 64;
 
-impl<H> Busy<H> {
-    /// Who is in the way.
-    pub fn holder(&self) -> &H {
-        match self {
-            Self::Held { holder, .. } => holder,
-            Self::Promised { to } => to,
-        }
-    }
+/// Most preemptors that wait for one section, besides its waiters.
+// Each but the first one overrides another person by force; eight in one grace is no operation any more.
+pub const PREEMPTORS_MAX: usize = 8;
 
-    /// Until when, where that is known.
-    pub fn until(&self) -> Option<Duration> {
-        match self {
-            Self::Held { until, .. } => Some(*until),
-            Self::Promised { .. } => None,
-        }
-    }
-}
+/// Most protected holders.
+// 10,000 x about 100 B = 1 MB; one handler runs per agent, and a document has no more agents than that.
+pub const PROTECTED_MAX: usize = 10_000;
 
 /// Who holds a section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,203 +138,20 @@ pub struct Lease<H> {
     pub holder: H,
     /// Its fencing token.
     pub token: Token,
-    /// When the lease ends unless renewed.
+    /// When the lease ends unless renewed; [`Self::hold_end`] while the holder is
+    /// [protected](Locks::protect). While leases are [paused](Locks::pause_leases) it is what it will be
+    /// if the pause ends at once.
     pub deadline: Duration,
     /// When it was granted.
     pub since: Duration,
     /// How long it had to live when it was granted, or renewed last.
     pub length: Duration,
-}
-
-/// What a table must be told to be made again elsewhere, or later: see [`Locks::take_changes`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change<S, H> {
-    /// A section was granted, or its lease renewed.
-    Held(Kept<S, H>),
-    /// A section is free, for whatever reason.
-    Free {
-        /// Which.
-        section: S,
-    },
-}
-
-/// A lease without a clock: what survives of it when the clock does not.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept<S, H> {
-    /// The section.
-    pub section: S,
-    /// Who holds it.
-    pub holder: H,
-    /// Its fencing token.
-    pub token: Token,
-    /// How long it had to live when it was granted, or renewed last.
-    pub length: Duration,
-}
-
-/// What happened to a lock or a waiter other than by the answer to its own call.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Event<S, H> {
-    /// A waiter got all its sections.
-    Granted {
-        /// The waiter.
-        holder: H,
-        /// One grant per section.
-        grants: Vec<Grant<S>>,
-    },
-    /// A lease ended at its deadline (D3).
-    Expired {
-        /// The section.
-        section: S,
-        /// Who held it.
-        holder: H,
-        /// The token, now stale.
-        token: Token,
-    },
-    /// A holder gave a section back.
-    Released {
-        /// The section.
-        section: S,
-        /// Who held it.
-        holder: H,
-        /// The token, now stale.
-        token: Token,
-    },
-    /// A holder died or was restarted, its lock is free (D3, M13).
-    Lost {
-        /// The section.
-        section: S,
-        /// Who held it.
-        holder: H,
-        /// The token, now stale.
-        token: Token,
-    },
-    /// A waiter's time was over before its turn came.
-    WaitTimedOut {
-        /// The waiter.
-        holder: H,
-        /// What it had asked for.
-        sections: BTreeSet<S>,
-    },
-    /// A waiter left the queue: it cancelled, died or was restarted.
-    Withdrawn {
-        /// The waiter.
-        holder: H,
-        /// What it had asked for.
-        sections: BTreeSet<S>,
-    },
-}
-
-/// The answer of a call that changes the table, and what else it caused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use = "the events tell waiters that it is their turn"]
-pub struct Step<T, S, H> {
-    /// The answer to the caller.
-    pub answer: T,
-    /// What happened besides, in order: first ends, then grants.
-    pub events: Vec<Event<S, H>>,
-}
-
-/// Why a [`Request`] was not even considered. The asker is at fault, except for [`Self::QueueFull`].
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RequestError<S: fmt::Debug> {
-    /// It names no section.
-    #[error("a lock request must name at least one section")]
-    NoSections,
-    /// Its lease lasts no time.
-    #[error("a lease must be longer than zero")]
-    ZeroLease,
-    /// Too many wait for this section already; ask again later.
-    #[error("{len} requests already wait for section {section:?}; ask again later")]
-    QueueFull {
-        /// The crowded section.
-        section: S,
-        /// How many wait there.
-        len: usize,
-    },
-    /// The asker waits for something else already: cancel that, or ask for all at once.
-    #[error(
-        "already waiting for {waiting_for:?}; cancel that request, or ask for all sections at once"
-    )]
-    AlreadyWaiting {
-        /// What it waits for.
-        waiting_for: BTreeSet<S>,
-    },
-    /// The asker holds a section and would have to wait for another, which could deadlock.
-    #[error(
-        "section {wanted:?} is busy and waiting while holding {held:?} could deadlock; \
-         release {held:?} and ask for all sections at once, or ask without waiting"
-    )]
-    WaitWhileHolding {
-        /// A section that the asker holds.
-        held: S,
-        /// The busy section.
-        wanted: S,
-    },
-}
-
-impl<S: fmt::Debug> RequestError<S> {
-    /// Whether the same request may succeed later.
-    pub fn is_retryable(&self) -> bool {
-        match self {
-            Self::QueueFull { .. } => true,
-            Self::NoSections
-            | Self::ZeroLease
-            | Self::AlreadyWaiting { .. }
-            | Self::WaitWhileHolding { .. } => false,
-        }
-    }
-}
-
-/// Why a token was refused (D2, D3). Nothing was changed; ask for the lock again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
-#[non_exhaustive]
-pub enum Stale {
-    /// Nobody holds the section: the lease ended, was released, or was taken from a dead holder.
-    #[error("token {token} is stale: the section is not locked any more; lock it again")]
-    NotHeld {
-        /// The token that was refused.
-        token: Token,
-    },
-    /// The section was granted to somebody later.
-    #[error(
-        "token {token} is stale: the section was granted again with token {current}; lock it again"
-    )]
-    Superseded {
-        /// The token that was refused.
-        token: Token,
-        /// The token that counts.
-        current: Token,
-    },
-    /// The lease ended and the timer has not yet come by.
-    #[error("token {token} is stale: its lease ended at {at:?}; lock the section again")]
-    Expired {
-        /// The token that was refused.
-        token: Token,
-        /// When its lease ended.
-        at: Duration,
-    },
-    /// No grant of this section ever had this token.
-    #[error("token {token} was never given for this section, its newest is {current}")]
-    NeverGiven {
-        /// The token that was refused.
-        token: Token,
-        /// The token that counts.
-        current: Token,
-    },
-    /// The token is right, but it is another's.
-    #[error("token {token} belongs to another holder; use the token of your own grant")]
-    NotYours {
-        /// The token that was refused.
-        token: Token,
-    },
-}
-
-impl Stale {
-    /// Always false: the same call will not succeed, a new lock is needed.
-    #[must_use]
-    pub fn is_retryable(&self) -> bool {
-        false
-    }
+    /// When it ends however often it is renewed; moves like [`Self::deadline`] in a pause.
+    pub hold_end: Duration,
+    /// How many releases free it; at least 1.
+    pub depth: u32,
+    /// What rank it was granted to.
+    pub rank: Rank,
+    /// When it is taken away, if it is: not after [`Self::hold_end`]. Set by [`Locks::preempt`].
+    pub revoked_at: Option<Duration>,
 }

@@ -11,8 +11,11 @@
 mod author;
 mod command;
 mod error;
+mod hold;
 mod keep;
 mod lives;
+#[cfg(test)]
+mod model;
 mod op;
 mod query;
 #[cfg(test)]
@@ -22,14 +25,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ggml_agent_core::AgentId;
-use ggml_agent_core::lease::{Event, Lease, Limits, Locks, Outcome, Request, Stale, Token};
+use ggml_agent_core::lease::{Event, Limits, Locks, Token};
 
 use crate::change::between;
 use crate::history::{History, SectionEdit, Update};
 use crate::limits::SUBSCRIBERS_MAX;
 use crate::record::Entry;
 use crate::section::{Document, SectionId};
-use crate::sheet::{Draft, Mode, Sheet, Slot};
+use crate::sheet::{About, Draft, Mode, Sheet, Slot};
 use crate::subscribers::Subscribers;
 use crate::text::Changes;
 pub use author::{Holder, Kind, OpId, ParseOpIdError};
@@ -37,6 +40,7 @@ pub use command::{
     Accepted, Delivery, Edit, Lock, Note, Out, SectionView, Snapshot, Splices, Step,
 };
 pub use error::{EditError, Gone, LockError, SubscribeError};
+pub use hold::{GRACE, LockRow, ReserveRefused};
 pub(crate) use lives::Lives;
 pub(crate) use op::Seen;
 pub use op::{APPLIED_MAX, Applied, Command, Done, OnStale, Op, OpError, Proposal};
@@ -78,87 +82,6 @@ impl Coordinator {
             seen: Seen::default(),
             entries: None,
         }
-    }
-
-    /// Asks for the lock of sections. Holds D1, D4, D5.
-    ///
-    /// # Errors
-    /// In the answer: [`LockError`]; nothing was locked.
-    pub fn lock(
-        &mut self,
-        holder: &Holder,
-        lock: Lock,
-        now: Duration,
-    ) -> Step<Result<Outcome<SectionId, Holder>, LockError>> {
-        let mut outs = Vec::new();
-        let answer = self.enter(holder, now, &mut outs).map_err(LockError::from).and_then(|()| {
-            let unknown = lock.sections.iter().find(|section| self.sheet.slot(**section).is_none());
-            if let Some(section) = unknown {
-                return Err(LockError::UnknownSection { section: *section });
-            }
-            let Lock { sections, lease, on_busy } = lock;
-            let request = Request { holder: holder.clone(), sections, lease, on_busy };
-            let step = self.locks.request(request, now);
-            tell(step.events, &mut outs);
-            Ok(step.answer?)
-        });
-        Step { answer, outs }
-    }
-
-    /// Gives the lock of a section back. Holds D2.
-    ///
-    /// # Errors
-    /// In the answer: [`Stale`], when the token is not the current one; nothing was freed.
-    pub fn release(
-        &mut self,
-        holder: &Holder,
-        section: SectionId,
-        token: Token,
-        now: Duration,
-    ) -> Step<Result<(), Stale>> {
-        let step = self.locks.release(&section, holder, token, now);
-        Step::of(step.answer, step.events)
-    }
-
-    /// Makes a lease last `lease` from now; answers its new deadline. Holds D3.
-    ///
-    /// # Errors
-    /// In the answer: [`Stale`], when the token is not the current one.
-    pub fn renew(
-        &mut self,
-        holder: &Holder,
-        section: SectionId,
-        token: Token,
-        lease: Duration,
-        now: Duration,
-    ) -> Step<Result<Duration, Stale>> {
-        let step = self.locks.renew(&section, holder, token, lease, now);
-        Step::of(step.answer, step.events)
-    }
-
-    /// Takes the request of a waiter back; answers whether there was one.
-    pub fn cancel(&mut self, holder: &Holder, now: Duration) -> Step<bool> {
-        let step = self.locks.cancel(holder, now);
-        Step::of(step.answer, step.events)
-    }
-
-    /// Ends the leases and waits that are due; call it at [`Self::next_deadline`]. Holds D3.
-    pub fn expire(&mut self, now: Duration) -> Step<()> {
-        Step::of((), self.locks.expire(now))
-    }
-
-    /// When [`Self::expire`] has something to do.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<Duration> {
-        self.locks.next_deadline()
-    }
-
-    /// This incarnation, and every one before it, has ended: its locks are free at once, its request
-    /// and its subscription are gone, and what still arrives from it is refused. Holds D3 and M13.
-    pub fn drop_holder(&mut self, holder: &Holder, now: Duration) -> Step<()> {
-        let mut outs = Vec::new();
-        self.fence(holder.agent(), holder.incarnation().saturating_add(1), now, &mut outs);
-        Step { answer: (), outs }
     }
 
     /// Replaces the text of one section, whole or not at all. Holds D2, D6, D7.
@@ -366,6 +289,23 @@ impl Coordinator {
         self.sheet.read(section)
     }
 
+    /// What there is to know about one section beside its text.
+    #[must_use]
+    pub fn about_section(&self, section: SectionId) -> Option<About> {
+        self.sheet.about(section)
+    }
+
+    /// How many sections there ever were, the archived ones counted.
+    #[must_use]
+    pub fn n_sections(&self) -> usize {
+        self.sheet.slots.len()
+    }
+
+    /// What there is to know about every section that ever was, beside its text, in the order in which they came.
+    pub fn about(&self) -> impl Iterator<Item = About> {
+        (0..self.sheet.slots.len()).filter_map(|n| self.sheet.about(SectionId::nth(n)))
+    }
+
     /// The whole document as it is now.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
@@ -392,12 +332,6 @@ impl Coordinator {
     #[must_use]
     pub fn history(&self) -> &History {
         &self.history
-    }
-
-    /// Who holds `section` at `now`.
-    #[must_use]
-    pub fn lease(&self, section: SectionId, now: Duration) -> Option<&Lease<Holder>> {
-        self.locks.lease(&section, now)
     }
 
     /// Lets `holder` act unless its life is over; a new incarnation ends those before it.
@@ -447,7 +381,8 @@ fn tell(events: Vec<Event<SectionId, Holder>>, outs: &mut Vec<Out>) {
             Event::Granted { holder, grants } => {
                 Some((holder.clone(), Note::LockGranted { grants: grants.clone() }))
             }
-            Event::Expired { section, holder, token } => {
+            Event::Expired { section, holder, token }
+            | Event::Revoked { section, holder, token } => {
                 Some((holder.clone(), Note::LockLost { section: *section, token: *token }))
             }
             Event::WaitTimedOut { holder, sections } => {

@@ -44,12 +44,12 @@ pub use agent::{
 };
 pub use change::Splice;
 pub use coordinator::{
-    Accepted, Command, Coordinator, Delivery, Done, Edit, EditError, Holder, Kind, Lock, Note,
-    OnStale, Op, OpError, OpId, Out, Proposal, Query, Splices, View,
+    Accepted, Command, Coordinator, Delivery, Done, Edit, EditError, Holder, Kind, Lock, LockRow,
+    Note, OnStale, Op, OpError, OpId, Out, Proposal, Query, Splices, View,
 };
 pub use rope::Text;
 pub use section::{Document, LoadError, Section, SectionId};
-pub use sheet::Mode;
+pub use sheet::{About, Mode};
 pub use text::{Change, Changes};
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod v1;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ggml_agent_core::AgentId;
 use ggml_agent_core::lease::{Kept, Token};
@@ -32,6 +33,8 @@ pub struct Record {
     pub(crate) history: History,
     pub(crate) last_token: Token,
     pub(crate) leases: BTreeMap<SectionId, Kept<SectionId, Holder>>,
+    /// How long each has to live.
+    pub(crate) reservations: BTreeMap<(SectionId, Holder), Duration>,
     pub(crate) lives: Lives,
 }
 
@@ -48,6 +51,22 @@ pub enum Entry {
     Free {
         /// Which.
         section: SectionId,
+    },
+    /// Somebody means to work on a section, or said so again.
+    Reserved {
+        /// Which.
+        section: SectionId,
+        /// Who.
+        holder: Holder,
+        /// How long that lives.
+        length: Duration,
+    },
+    /// It does not mean to any more: taken back, run out, or it is gone.
+    Unreserved {
+        /// Which.
+        section: SectionId,
+        /// Who.
+        holder: Holder,
     },
     /// Of this agent only incarnations from this one on may act.
     AliveFrom {
@@ -88,6 +107,15 @@ impl Record {
                     return Err(damaged(format!("{section} is freed and was not held")));
                 }
             }
+            Entry::Reserved { section, holder, length } => {
+                self.slot(*section)?;
+                self.reservations.insert((*section, holder.clone()), *length);
+            }
+            Entry::Unreserved { section, holder } => {
+                if self.reservations.remove(&(*section, holder.clone())).is_none() {
+                    return Err(damaged(format!("{section} is given up and was not reserved")));
+                }
+            }
             Entry::AliveFrom { agent, from } => {
                 self.lives.end_before(agent, *from);
             }
@@ -121,6 +149,7 @@ impl Record {
         if self.sheet.slots.iter().any(|slot| slot.text.len() > SECTION_BYTES_MAX) {
             return Err(damaged("a section is too large".into()));
         }
+        self.reservations.keys().try_for_each(|(section, _)| self.slot(*section).map(drop))?;
         for lease in self.leases.values() {
             self.slot(lease.section)?;
             if lease.token > self.last_token {

@@ -14,6 +14,7 @@ pub(crate) use self::shape::Shape;
 use crate::coordinator::{SectionView, Snapshot};
 use crate::history::Update;
 use crate::limits::SECTIONS_MAX;
+use crate::markdown::headings;
 use crate::rope::Text;
 use crate::section::{Document, SectionId};
 
@@ -69,6 +70,25 @@ pub enum OutlineChange {
         /// How.
         mode: Mode,
     },
+}
+
+/// What there is to know about a section beside its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct About {
+    /// Which.
+    pub id: SectionId,
+    /// The words of its heading; empty without one.
+    pub title: String,
+    /// The level of its heading, 1 to 6; 0 without one.
+    pub level: u8,
+    /// How many edits it has had.
+    pub version: u64,
+    /// How it may be written to.
+    pub mode: Mode,
+    /// Where it stands, counted from 0; `None` if it is archived.
+    pub place: Option<usize>,
+    /// Bytes of its text.
+    pub len: usize,
 }
 
 /// One section as it is now.
@@ -164,6 +184,22 @@ impl Sheet {
     pub(crate) fn read(&self, section: SectionId) -> Option<SectionView> {
         let Slot { version, text, mode, .. } = self.slot(section)?;
         Some(SectionView { id: section, version: *version, mode: *mode, text: text.clone() })
+    }
+
+    /// What there is to know about a section beside its text, also of one that is archived.
+    pub(crate) fn about(&self, section: SectionId) -> Option<About> {
+        let slot = self.slot(section)?;
+        let heading = slot.text.window(0..slot.shape.heading_len);
+        let heading = headings(&heading).into_iter().next();
+        Some(About {
+            id: section,
+            title: heading.as_ref().map(|heading| heading.title.clone()).unwrap_or_default(),
+            level: heading.map_or(0, |heading| heading.level),
+            version: slot.version,
+            mode: slot.mode,
+            place: slot.place,
+            len: slot.text.len(),
+        })
     }
 
     /// The whole document as it is now.

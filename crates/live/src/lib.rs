@@ -15,8 +15,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Reading order: [`limits`], [`mirror`], [`protocol`], [`room`].
+//! Reading order: [`limits`], [`mirror`], [`protocol`], [`room`], [`beside`].
 
+pub mod beside;
 pub mod limits;
 pub mod mirror;
 pub mod protocol;

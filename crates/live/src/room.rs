@@ -191,7 +191,7 @@ impl<M: Mirror> Room<M> {
     /// At the next tick, if `update` is none that the mirror gave.
     pub fn changed(&mut self, update: Bytes, now: Duration) {
         self.in_doubt = self.in_doubt.saturating_sub(1);
-        self.collect(update, now);
+        self.collect([update], now);
     }
 
     /// Puts lock table and other facts of the document into the server's own presence.
@@ -286,9 +286,15 @@ impl<M: Mirror> Room<M> {
         (self.mirror, self.conns.into_keys().collect())
     }
 
-    fn collect(&mut self, update: Bytes, now: Duration) {
-        self.collected_len += update.len();
-        self.collected.push(update);
+    /// Updates that belong together: a change and its undoing are in one frame.
+    fn collect(&mut self, updates: impl IntoIterator<Item = Bytes>, now: Duration) {
+        let before = self.collected.len();
+        self.collected.extend(updates);
+        let new = &self.collected[before..];
+        if new.is_empty() {
+            return;
+        }
+        self.collected_len += new.iter().map(Bytes::len).sum::<usize>();
         self.update_at.get_or_insert(now + limits::UPDATE_TICK);
         if self.collected_len > limits::COLLECTED_LEN_MAX {
             self.send_updates();

@@ -370,6 +370,12 @@ impl AnyAddr {
         self.cell.header().incarnation()
     }
 
+    /// Whether a handler of it is at work at this instant, also one that awaits something.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.cell.header().is_busy()
+    }
+
     /// Messages queued.
     #[must_use]
     pub fn queued(&self) -> usize {

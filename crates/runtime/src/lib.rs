@@ -106,8 +106,8 @@ pub use placement::{Placement, Shard};
 pub use registry::RegistryChanges;
 pub use reply::Reply;
 pub use run::{
-    Flow, JournalError, RunAgent, RunContext, RunError, RunMail, RunMsg, RunRecord, RunStatus,
-    RunSummary, Runs, SignalRecord, StepRecord, Untaken,
+    Expired, Flow, JournalError, Retention, RunAgent, RunContext, RunError, RunMail, RunMsg,
+    RunRecord, RunStatus, RunSummary, Runs, SignalRecord, StepRecord, Untaken,
 };
 pub use spec::{Child, ChildSpec};
 pub use supervisor::{StartChildrenError, Supervisor, SupervisorRef};

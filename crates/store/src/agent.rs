@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 use crate::error::{Fault, damaged};
 use crate::ids::Ids;
+use crate::mail::Unwritten;
 use crate::small::Index;
 use crate::sum::Sum;
 
@@ -59,6 +60,8 @@ pub(crate) struct Agent {
     /// What is looked up in memory; `None` until somebody asks.
     pub(crate) ids: Option<Ids>,
     pub(crate) index: Option<Index>,
+    /// Messages that stand in no row yet.
+    pub(crate) unwritten: Unwritten,
     /// An id that stands in no row has lost its message, or never had one.
     pub(crate) must_save_ids: bool,
     /// Its row is behind.
@@ -234,6 +237,7 @@ impl Agent {
             has_snapshot: n[26] != 0,
             must_save_ids: false,
             ids: None,
+            unwritten: Unwritten::default(),
             index: None,
             is_dirty: false,
             used: 0,

@@ -114,12 +114,15 @@ pub(crate) fn release(conn: &Connection, hash: &Hash) -> Result<(), Fault> {
     match uses(conn, hash)? {
         None => Err(damaged("a large content", "its count is gone")),
         Some(uses) if uses > 1 => set_uses(conn, hash, uses - 1),
-        Some(_) => {
-            conn.prepare_cached("DELETE FROM blobs WHERE hash = ?1")?.execute([hash])?;
-            conn.prepare_cached("DELETE FROM contents WHERE hash = ?1")?.execute([hash])?;
-            Ok(())
-        }
+        Some(_) => forget(conn, hash),
     }
+}
+
+/// Forgets a content that nobody uses.
+pub(crate) fn forget(conn: &Connection, hash: &Hash) -> Result<(), Fault> {
+    conn.prepare_cached("DELETE FROM blobs WHERE hash = ?1")?.execute([hash])?;
+    conn.prepare_cached("DELETE FROM contents WHERE hash = ?1")?.execute([hash])?;
+    Ok(())
 }
 
 pub(crate) fn uses(conn: &Connection, hash: &Hash) -> Result<Option<i64>, Fault> {
@@ -132,7 +135,7 @@ pub(crate) fn uses(conn: &Connection, hash: &Hash) -> Result<Option<i64>, Fault>
     }
 }
 
-fn set_uses(conn: &Connection, hash: &Hash, uses: i64) -> Result<(), Fault> {
+pub(crate) fn set_uses(conn: &Connection, hash: &Hash, uses: i64) -> Result<(), Fault> {
     conn.prepare_cached(SET_USES)?.execute((hash, uses, sum(hash, uses)))?;
     Ok(())
 }

@@ -11,9 +11,9 @@ use crate::agent::Agent;
 use crate::error::Fault;
 use crate::heads::Heads;
 use crate::ids::{self, Ids};
-use crate::names;
 use crate::options::Options;
 use crate::quarantine;
+use crate::{mail, names};
 
 #[derive(Debug)]
 pub(crate) struct Engine {
@@ -29,6 +29,8 @@ pub(crate) struct Engine {
     touched: Vec<AgentId>,
     /// Agents that were set aside, and why.
     pub(crate) set_aside: BTreeMap<AgentId, String>,
+    /// A commit of an operator's failed: the store is given up, and opened again before anything is answered.
+    pub(crate) is_doubtful: bool,
     /// How often an agent was looked up.
     uses: u64,
     /// And how often when it was last seen how much is in memory.
@@ -54,6 +56,7 @@ impl Engine {
             agents: BTreeMap::new(),
             touched: Vec::new(),
             set_aside,
+            is_doubtful: false,
             uses: 0,
             weighed: 0,
             #[cfg(test)]
@@ -72,9 +75,10 @@ impl Engine {
             let Some(agent) = self.agents.get_mut(&name).filter(|agent| agent.is_dirty) else {
                 continue;
             };
+            mail::write_out(&self.conn, agent)?;
             if let Some(ids) = agent.ids.as_mut() {
                 agent.arrivals = ids.arrivals();
-                let is_due = agent.arrivals - agent.ids_saved >= ids::CHUNK
+                let is_due = agent.arrivals - agent.ids_saved >= ids::BEHIND_MAX
                     || agent.tail - agent.ids_position >= ids::BEHIND_MAX;
                 if is_due || agent.must_save_ids {
                     agent.chunk_first = ids.save(&self.conn, agent.id)?;
@@ -121,8 +125,17 @@ impl Engine {
         }
     }
 
-    /// An agent that is there, in memory, with what else an operation on it needs.
+    /// An agent that is there, in memory, with what else an operation on it needs. All its messages stand
+    /// in rows.
     pub(crate) fn agent(&mut self, name: &AgentId) -> Result<Parts<'_>, Fault> {
+        let parts = self.receiver(name)?;
+        mail::write_out(parts.conn, parts.agent)?;
+        Ok(parts)
+    }
+
+    /// An agent that gets a message: those that came before it in this transaction may stand in memory
+    /// alone, so that they share a row.
+    pub(crate) fn receiver(&mut self, name: &AgentId) -> Result<Parts<'_>, Fault> {
         self.find(name)?.ok_or_else(|| StoreError::UnknownMailbox { agent: name.clone() }.into())
     }
 
@@ -214,6 +227,7 @@ impl Parts<'_> {
     pub(crate) fn ids(&mut self) -> Result<&mut Ids, Fault> {
         let agent = &mut *self.agent;
         if agent.ids.is_none() {
+            mail::write_out(self.conn, agent)?;
             agent.ids = Some(Ids::load(self.conn, agent, self.window)?);
         }
         Ok(agent.ids.as_mut().expect("invariant: loaded"))

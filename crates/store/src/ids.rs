@@ -14,8 +14,10 @@ use crate::write::LANES;
 const CHUNK_LEN: usize = 48;
 pub(crate) const CHUNK: u64 = CHUNK_LEN as u64;
 
-/// Most messages among which the ids that stand in no row are looked for.
-pub(crate) const BEHIND_MAX: u64 = 256;
+/// Most messages among which the ids that stand in no row of ids are looked for.
+// Saved more seldom, several rows of ids are written at once: 1,024 x 16 B are four pages, where 64 at a
+// time were one or two pages of each transaction.
+pub(crate) const BEHIND_MAX: u64 = 1024;
 
 const LOAD: &str = "SELECT chunk, ids, sum FROM seen WHERE agent = ?1 ORDER BY chunk";
 const SAVE: &str = "INSERT OR REPLACE INTO seen VALUES (?1, ?2, ?3, ?4)";

@@ -38,6 +38,6 @@ mod writer;
 
 pub use error::OpenError;
 pub use open::FILE;
-pub use operator::{Checked, Damage, Stats};
+pub use operator::{Checked, Damage, Release, Stats};
 pub use options::{Medium, Options};
 pub use sqlite::Sqlite;

@@ -12,7 +12,7 @@ use crate::error::{Fault, OpenError, is_corruption};
 use crate::heads::Heads;
 use crate::lock::Lock;
 use crate::options::{Medium, Options};
-use crate::schema::{APPLICATION, FORMAT, TABLES};
+use crate::schema::{APPLICATION, FORMAT, FORMAT_ELDEST, TABLES};
 use crate::{medium, quarantine, wal};
 
 /// The file of a store in its folder. SQLite's log stands beside it.
@@ -153,8 +153,8 @@ fn check_header(path: &Path) -> Result<(), OpenError> {
     let versions = &header[VERSIONS_AT..VERSIONS_AT + 2];
     let is_known = matches!(versions, [1, 1] | [2, 2]);
     match number(FORMAT_AT) {
-        FORMAT if is_known => Ok(()),
-        FORMAT => {
+        FORMAT_ELDEST..=FORMAT if is_known => Ok(()),
+        FORMAT_ELDEST..=FORMAT => {
             let why = "its header has versions that are never written".into();
             Err(OpenError::Damaged { path: path.into(), why })
         }
@@ -183,6 +183,11 @@ fn connect(path: &Path, options: &Options) -> Result<Result<Engine, OpenError>, 
     }
     let heads = Heads::load(&conn)?;
     let set_aside = quarantine::load(&conn)?;
+    // From here on it may get rows that an older program does not know, and which that then refuses by name.
+    let format: u32 = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if format != FORMAT {
+        conn.pragma_update(None, "user_version", FORMAT)?;
+    }
     // What a crash left in the log need not have reached the device; now it does. After a flush that
     // failed, this writes the pages anew: the ones in the system's cache may count as written.
     checkpoint(&conn)?;
@@ -264,7 +269,7 @@ fn damage(conn: &Connection, path: &Path, options: &Options) -> Result<Option<St
         return Ok(Some(format!("its tables are not those of format {FORMAT}")));
     }
     let format: u32 = conn.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if format != FORMAT {
+    if !(FORMAT_ELDEST..=FORMAT).contains(&format) {
         return Ok(Some(format!("its log says that its format is {format}")));
     }
     let len = fs::metadata(path).map_or(0, |found| found.len());

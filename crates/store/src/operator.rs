@@ -1,10 +1,12 @@
 //! What operators do with a store: look at it, check it, make it smaller, copy it.
 
+mod aside;
 mod check;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use ggml_agent_core::AgentId;
 use ggml_agent_core::store::{Answer, StoreError};
 
 use crate::engine::Engine;
@@ -38,6 +40,17 @@ pub struct Damage {
     pub what: String,
     /// What is wrong with it.
     pub why: String,
+}
+
+/// What became of an agent that was to be used again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Release {
+    /// All its records are whole: it is used again, from where it stood.
+    Released,
+    /// It is damaged still, and stays set aside.
+    Damaged(Damage),
+    /// It was not set aside.
+    NotSetAside,
 }
 
 /// How much is stored.
@@ -81,6 +94,26 @@ impl Sqlite {
     /// [`StoreError`] when the store cannot be read; what is damaged is not an error.
     pub fn check(&self) -> Answer<Checked> {
         self.operate(|engine| check::check(engine).map_err(Fault::into_error))
+    }
+
+    /// Checks an agent that was set aside, and uses it again if it is whole: the damage was in memory or
+    /// on the way, or somebody has repaired it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read or written; that it is damaged still is not an error.
+    pub fn release(&self, agent: AgentId) -> Answer<Release> {
+        self.operate(move |engine| aside::release(engine, &agent).map_err(Fault::into_error))
+    }
+
+    /// Forgets an agent that was set aside, with all that is kept of it: mailbox, state, journal, timers and
+    /// results, whole or not. Its dead letters stay. Who begins under its name begins anew, and a message
+    /// that it had handled already may be handled again if it is sent again. False if it was not set aside.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read or written, or where other records are in the way; nothing
+    /// is changed then.
+    pub fn discard(&self, agent: AgentId) -> Answer<bool> {
+        self.operate(move |engine| aside::discard(engine, &agent).map_err(Fault::into_error))
     }
 
     /// Counts what is stored.
@@ -155,8 +188,8 @@ fn stats(engine: &Engine) -> Result<Stats, Fault> {
     log.push("-wal");
     Ok(Stats {
         agents: number("SELECT count(*) FROM agents")?,
-        messages: number("SELECT count(*) FROM messages")?,
-        message_bytes: number("SELECT coalesce(sum(bytes), 0) FROM messages")?,
+        messages: number("SELECT coalesce(sum(high_count + normal_count), 0) FROM agents")?,
+        message_bytes: number("SELECT coalesce(sum(queued_bytes), 0) FROM agents")?,
         entries: number("SELECT count(*) FROM journal")?,
         outbox: number("SELECT count(*) FROM outbox")?,
         timers: number("SELECT count(*) FROM timers")?,

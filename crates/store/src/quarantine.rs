@@ -30,6 +30,12 @@ pub(crate) fn put(conn: &Connection, name: &AgentId, why: &str) -> Result<(), Fa
     Ok(())
 }
 
+/// In a transaction of its own, if none is open.
+pub(crate) fn remove(conn: &Connection, name: &AgentId) -> Result<(), Fault> {
+    conn.prepare_cached("DELETE FROM quarantine WHERE name = ?1")?.execute([name.as_str()])?;
+    Ok(())
+}
+
 fn sum(name: &str, why: &str) -> i64 {
     Sum::of("quarantine").bytes(name.as_bytes()).bytes(why.as_bytes()).end()
 }

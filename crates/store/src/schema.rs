@@ -1,4 +1,4 @@
-//! The tables of format 1.
+//! The tables of formats 1 and 2, which are the same: in 2 a row of messages may hold a run of them.
 //!
 //! Every row carries `sum`, the checksum of its key and content. Rows that must not vanish unseen are
 //! chained: a message names the one before it in its lane, an agent's name and a dead letter the one
@@ -6,7 +6,10 @@
 //! a damaged page leads astray is noticed as well.
 
 /// Version of the format, in the file's `user_version`.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
+
+/// The eldest that is read; a file of it gets the newest when it is opened.
+pub(crate) const FORMAT_ELDEST: u32 = 1;
 
 /// `ggAg`, in the file's `application_id`.
 pub(crate) const APPLICATION: u32 = 0x6767_4167;
@@ -30,7 +33,7 @@ pub(crate) const TABLES: [&str; 14] = [
      journal_last INTEGER NOT NULL, outbox_last INTEGER NOT NULL, outbox_count INTEGER NOT NULL, \
      timers_count INTEGER NOT NULL, once_count INTEGER NOT NULL, has_snapshot INTEGER NOT NULL, \
      sum INTEGER NOT NULL) STRICT",
-    // Lane 0 is the user lane, 1 the priority lane.
+    // Lane 0 is the user lane, 1 the priority lane. A row is a message or a run of them: see `mail::row`.
     "CREATE TABLE messages (agent INTEGER, lane INTEGER, position INTEGER, prev INTEGER NOT NULL, \
      arrival INTEGER NOT NULL, attempts INTEGER NOT NULL, bytes INTEGER NOT NULL, \
      envelope BLOB NOT NULL, blob BLOB, sum INTEGER NOT NULL, \

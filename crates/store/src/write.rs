@@ -21,7 +21,7 @@ impl Engine {
         match write {
             Write::Open(open) => self.open(open).map(|opened| Written::Opened(Box::new(opened))),
             Write::Append(envelope) => {
-                append::append(self.agent(&envelope.to)?, envelope).map(Written::Accepted)
+                append::append(self.receiver(&envelope.to)?, envelope).map(Written::Accepted)
             }
             Write::AppendAll(envelopes) => self.append_all(envelopes).map(Written::Taken),
             Write::Commit(commit) => {
@@ -41,7 +41,7 @@ impl Engine {
     fn append_all(&mut self, envelopes: &[Envelope]) -> Result<Taken, Fault> {
         for (n, envelope) in envelopes.iter().enumerate() {
             let appended =
-                self.agent(&envelope.to).and_then(|parts| append::append(parts, envelope));
+                self.receiver(&envelope.to).and_then(|parts| append::append(parts, envelope));
             match appended {
                 Ok(_) => {}
                 Err(Fault::Refused(error)) => return Ok(Taken { n, refused: Some(error) }),
@@ -66,7 +66,7 @@ impl Engine {
             for mail in in_hand(conn, agent, lane, open.in_hand.as_deref())? {
                 // It began once, at least; later ones are counted when they begin.
                 if mail.attempts == 0 {
-                    mail::count_attempt(conn, agent, lane, mail)?;
+                    mail::count_attempt(conn, agent, lane, &mail)?;
                 }
             }
         }

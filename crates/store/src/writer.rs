@@ -86,7 +86,10 @@ impl Writer {
                     return;
                 }
                 Some(Command::Operate(operate)) => {
-                    operate(self.engine().map_err(Fault::into_error))
+                    operate(self.engine().map_err(Fault::into_error));
+                    if self.engine.as_ref().is_some_and(|engine| engine.is_doubtful) {
+                        self.engine = None;
+                    }
                 }
                 Some(Command::Write(..) | Command::Read(..)) => {
                     unreachable!("invariant: they belong to the batch")

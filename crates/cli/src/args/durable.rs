@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use ggml_agent_core::AgentId;
 
 /// Where the state is.
 #[derive(Debug, Args)]
@@ -17,12 +18,14 @@ Examples:
   ggml-agent store check                   exit code 1 when something is damaged
   ggml-agent store stats -o json
   ggml-agent store backup monday.db
+  ggml-agent store prune --runs-days 30 --deadletters-max 1000 --dry-run
+  ggml-agent store release writer          after a repair, or when the memory was at fault
 
 A backup becomes a store again in a folder of its own, under the name `store.db`:
   mkdir restored && cp monday.db restored/store.db
   ggml-agent store check --state restored
 
-A store has one owner: while another process has it open, only `stats` works; the others name that process.";
+A store has one owner: while another process has it open, `stats` and `prune --dry-run` work on a copy of one moment; the others name that process.";
 
 /// The arguments of `store`.
 #[derive(Debug, Args)]
@@ -49,6 +52,42 @@ pub(crate) enum StoreVerb {
         /// Where to; never over an existing file.
         file: PathBuf,
     },
+    /// Forget runs that are over and dead letters, by age or number. Asks on a terminal; elsewhere say --yes.
+    Prune(PruneArgs),
+    /// Use an agent again that was set aside as damaged, if all its records are whole now.
+    Release {
+        /// Its name, as `store check` has it.
+        agent: AgentId,
+    },
+    /// Forget an agent that was set aside as damaged, with all that is kept of it. Asks on a terminal;
+    /// elsewhere say --yes.
+    Discard {
+        /// Its name, as `store check` has it.
+        agent: AgentId,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// The arguments of `store prune`.
+#[derive(Debug, Args)]
+pub(crate) struct PruneArgs {
+    /// Forget runs that were completed or cancelled so many days ago; one that failed can go on, and stays.
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) runs_days: Option<u32>,
+    /// Forget dead letters whose messages were made so many days ago.
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) deadletters_days: Option<u32>,
+    /// Keep so many dead letters, the newest.
+    #[arg(long, value_name = "N")]
+    pub(crate) deadletters_max: Option<u64>,
+    /// Only say what would be forgotten. It works while another process has the store open.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask.
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 const DEADLETTERS_EXAMPLES: &str = "\

@@ -326,6 +326,89 @@ fn what_is_damaged_is_listed_with_exit_code_1() {
 }
 
 #[test]
+fn q14_a_run_that_is_damaged_can_be_forgotten_and_one_that_was_repaired_goes_on() {
+    let folder = made();
+    let file = folder.path().join(FILE);
+    let flip = || {
+        let mut bytes = fs::read(&file).unwrap();
+        // The result of its first step: its last byte is flipped, and flipped back.
+        let text = b"All about in";
+        let at = bytes.windows(text.len()).position(|found| found == text).unwrap();
+        bytes[at + text.len()] ^= 1;
+        fs::write(&file, &bytes).unwrap();
+    };
+    flip();
+    let listed = lines(0, folder.path(), &["runs", "ls"]);
+    assert_eq!(listed[0]["status"], "unreadable", "{listed:?}");
+    let (code, _, err) = on(folder.path(), &["store", "release", "run/ink"]);
+    assert_eq!(code, 1, "{err}");
+    assert!(err.contains("stays set aside") && err.contains("store discard run/ink"), "{err}");
+    flip();
+    let released = lines(0, folder.path(), &["store", "release", "run/ink"]);
+    assert_eq!(released[0]["event"], "store.released");
+    assert_eq!(lines(0, folder.path(), &["runs", "ls"])[0]["status"], "waiting");
+    let (code, _, err) = on(folder.path(), &["store", "release", "run/ink"]);
+    assert_eq!(code, 4, "{err}");
+    flip();
+    lines(0, folder.path(), &["runs", "ls"]);
+    let (code, _, err) = on(folder.path(), &["runs", "rm", "ink"]);
+    assert_eq!(code, 2, "not unless somebody means it: {err}");
+    let removed = lines(0, folder.path(), &["runs", "rm", "ink", "--yes"]);
+    assert_eq!(removed[0]["status"], "unreadable");
+    assert_eq!(lines(0, folder.path(), &["store", "check"]).last().unwrap()["ok"], true);
+    assert_eq!(lines(0, folder.path(), &["runs", "ls"]).last().unwrap()["n"], 1);
+}
+
+#[test]
+fn what_is_done_with_is_kept_as_long_as_is_said() {
+    let folder = made();
+    let prune =
+        |code, more: &[&str]| lines(code, folder.path(), &[&["store", "prune"], more].concat());
+    let n = |lines: &[Value]| {
+        let last = lines.last().unwrap();
+        (last["runs"].as_u64().unwrap(), last["dead_letters"].as_u64().unwrap())
+    };
+    // All is from 2023, years ago; what waits or failed is not over.
+    let of_2023 = ["--runs-days", "1", "--deadletters-max", "2"];
+    let would = prune(0, &[&of_2023[..], &["--dry-run"]].concat());
+    assert_eq!((would[0]["name"].as_str(), would[1]["number"].as_u64()), (Some("paper"), Some(1)));
+    assert_eq!((n(&would), would.len()), ((1, 1), 3));
+    assert_eq!(lines(0, folder.path(), &["runs", "ls"]).last().unwrap()["n"], 2, "nothing is gone");
+    let (code, _, err) = on(folder.path(), &[&["store", "prune"], &of_2023[..]].concat());
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("1 runs with their results and 1 dead letters"), "{err}");
+    assert_eq!(n(&prune(0, &["--runs-days", "36500", "--yes"])), (0, 0), "in a hundred years");
+    assert_eq!(n(&prune(0, &[&of_2023[..], &["--yes"]].concat())), (1, 1));
+    let left = lines(0, folder.path(), &["runs", "ls"]);
+    assert_eq!((left[0]["name"].as_str(), left.len()), (Some("ink"), 2));
+    assert_eq!(lines(0, folder.path(), &["deadletters", "ls"])[0]["number"], 2, "the eldest went");
+    assert_eq!(n(&prune(0, &["--deadletters-days", "1", "--yes"])), (0, 2));
+    let (code, _, err) = on(folder.path(), &["store", "prune", "--yes"]);
+    assert_eq!(code, 2, "nothing is the default: {err}");
+}
+
+#[test]
+fn q14_an_agent_that_was_set_aside_is_not_forgotten_unless_somebody_means_it() {
+    let folder = made();
+    let file = folder.path().join(FILE);
+    let mut bytes = fs::read(&file).unwrap();
+    let text = b"All about ink";
+    let at = bytes.windows(text.len()).position(|found| found == text).unwrap();
+    bytes[at] ^= 1;
+    fs::write(&file, &bytes).unwrap();
+    let discard = ["store", "discard", "run/ink"];
+    let (code, _, err) = on(folder.path(), &[&discard[..], &["--yes"]].concat());
+    assert_eq!(code, 4, "nobody has met the damage: {err}");
+    lines(0, folder.path(), &["runs", "ls"]);
+    let (code, _, err) = on(folder.path(), &discard);
+    assert_eq!(code, 2, "{err}");
+    assert!(err.contains("may be done again"), "{err}");
+    let done = lines(0, folder.path(), &[&discard[..], &["--yes"]].concat());
+    assert_eq!(done[0]["event"], "store.discarded");
+    assert_eq!(lines(0, folder.path(), &["store", "check"]).last().unwrap()["ok"], true);
+}
+
+#[test]
 fn a_folder_that_holds_no_store_is_left_without_one() {
     let empty = tempfile::tempdir().unwrap();
     let absent = empty.path().join("absent");

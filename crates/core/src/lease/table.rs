@@ -1,31 +1,41 @@
 //! The table behind [`Locks`].
 
+mod clock;
+mod hold;
+mod preempt;
+mod queue;
+mod recent;
+mod reserve;
+mod view;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::time::Duration;
 
+use self::hold::Held;
+use self::queue::{Ticket, Waiter};
+use self::recent::Recent;
+use self::reserve::Reservation;
+pub use self::view::Row;
 use super::{
-    Busy, Change, Event, Grant, Kept, Lease, Limits, OnBusy, Outcome, Request, RequestError, Stale,
-    Step, Token,
+    Busy, Change, DEPTH_MAX, Event, Kept, Limits, OnBusy, Op, OpId, Outcome, PAST_OPS_MAX, Rank,
+    Request, RequestError, Stale, Step, Token,
 };
 
-/// Order of arrival of a waiter.
-type Ticket = u64;
-
-#[derive(Debug, Clone)]
-struct Waiter<S, H> {
-    holder: H,
-    sections: BTreeSet<S>,
+/// What a request says about the leases that it wants.
+#[derive(Debug, Clone, Copy)]
+struct Terms {
     lease: Duration,
-    until: Option<Duration>,
+    hold_max: Option<Duration>,
+    rank: Rank,
+    op: Option<OpId>,
 }
 
-/// What is due at a deadline. At the same moment waits end before leases, so that a waiter whose time
-/// is over never gets a lock that nobody will use (etcd#11456).
+/// What ends by time, besides waits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Due<S> {
-    Wait(Ticket),
+enum Due<S, H> {
     Lease(S),
+    Reservation(S, H),
 }
 
 /// The locks of one document. Holds D1 to D5 and the lock part of M13.
@@ -36,12 +46,8 @@ enum Due<S> {
 /// use std::time::Duration;
 /// let s = Duration::from_secs;
 /// let mut locks = Locks::new(Limits::DEFAULT);
-/// let ask = |holder| Request {
-///     holder,
-///     sections: ["intro"].into(),
-///     lease: s(30),
-///     on_busy: OnBusy::Queue { until: None },
-/// };
+/// let patient = OnBusy::Queue { until: None };
+/// let ask = |holder| Request::new(holder, ["intro"].into(), s(30), patient);
 /// assert!(matches!(locks.request(ask("writer-1"), s(0)).answer, Ok(Outcome::Granted(_))));
 /// assert_eq!(locks.request(ask("writer-2"), s(1)).answer, Ok(Outcome::Queued { position: 1 }));
 /// // writer-1 dies: writer-2 has the lock at once, with a larger token.
@@ -53,13 +59,23 @@ enum Due<S> {
 pub struct Locks<S, H> {
     limits: Limits,
     last_token: Token,
-    last_ticket: Ticket,
-    held: BTreeMap<S, Lease<H>>,
+    /// Of the newest waiter and of the newest preemptor.
+    last_tickets: (Ticket, Ticket),
+    held: BTreeMap<S, Held<H>>,
     held_by: BTreeMap<H, BTreeSet<S>>,
     waiting: BTreeMap<Ticket, Waiter<S, H>>,
     queues: BTreeMap<S, BTreeSet<Ticket>>,
     ticket_of: BTreeMap<H, Ticket>,
-    deadlines: BTreeSet<(Duration, Due<S>)>,
+    reserved: BTreeMap<S, BTreeMap<H, Reservation>>,
+    reserved_by: BTreeMap<H, BTreeSet<S>>,
+    /// What ends by the time of leases, which stands still in a pause.
+    deadlines: BTreeSet<(Duration, Due<S, H>)>,
+    /// When waits end.
+    wait_ends: BTreeSet<(Duration, Ticket)>,
+    protected: BTreeSet<H>,
+    paused_at: Option<Duration>,
+    /// The operations of leases that have ended.
+    past: Recent<(S, H, Op)>,
     /// What changed since it was taken last, if anybody takes it.
     changes: Option<Vec<Change<S, H>>>,
 }
@@ -78,21 +94,28 @@ impl<S: Ord + Clone + Debug, H: Ord + Clone> Locks<S, H> {
         Self {
             limits,
             last_token,
-            last_ticket: 0,
+            last_tickets: (0, 0),
             held: BTreeMap::new(),
             held_by: BTreeMap::new(),
             waiting: BTreeMap::new(),
             queues: BTreeMap::new(),
             ticket_of: BTreeMap::new(),
+            reserved: BTreeMap::new(),
+            reserved_by: BTreeMap::new(),
             deadlines: BTreeSet::new(),
+            wait_ends: BTreeSet::new(),
+            protected: BTreeSet::new(),
+            paused_at: None,
+            past: Recent::new(PAST_OPS_MAX),
             changes: None,
         }
     }
 
     /// A table with the leases that survived the coordinator before, each with its full length to live
-    /// from `now` on: on which clock they began is forgotten, so none is shortened (D3). Nobody waits.
+    /// from `now` on: on which clock they began is forgotten, so none is shortened (D3). Nobody waits,
+    /// nobody is protected, and nothing is being taken away: those who wanted that ask again.
     ///
-    /// `leases` name each section once.
+    /// `leases` name each section once. Reservations follow by [`Self::restore_reserved`].
     #[must_use]
     pub fn restore(
         limits: Limits,
@@ -101,12 +124,13 @@ impl<S: Ord + Clone + Debug, H: Ord + Clone> Locks<S, H> {
         now: Duration,
     ) -> Self {
         let mut table = Self::resume(limits, last_token);
-        for Kept { section, holder, token, length } in leases {
-            table.last_token = table.last_token.max(token);
-            let deadline = now.saturating_add(length);
+        for kept in leases {
+            table.last_token = table.last_token.max(kept.token);
+            let (section, held) = Held::restore(kept, &limits, now);
+            let (holder, deadline) = (held.lease.holder.clone(), held.lease.deadline);
             table.deadlines.insert((deadline, Due::Lease(section.clone())));
-            table.held_by.entry(holder.clone()).or_default().insert(section.clone());
-            table.held.insert(section, Lease { holder, token, deadline, since: now, length });
+            table.held_by.entry(holder).or_default().insert(section.clone());
+            table.held.insert(section, held);
         }
         table
     }
@@ -116,26 +140,16 @@ impl<S: Ord + Clone + Debug, H: Ord + Clone> Locks<S, H> {
         self.changes.get_or_insert_default();
     }
 
-    /// What changed since the last call, in order: with the leases of then, and the newest token of them
-    /// and these, [`Self::restore`] makes the table again. Waiters are not part of it.
+    /// What changed since the last call, in order: with the leases and reservations of then, and the newest
+    /// token of them and these, [`Self::restore`] makes the table again. Waiters are not part of it.
     pub fn take_changes(&mut self) -> Vec<Change<S, H>> {
         self.changes.as_mut().map(std::mem::take).unwrap_or_default()
-    }
-
-    /// Every lease, those included that are due and were not yet swept, by section.
-    pub fn leases(&self) -> impl Iterator<Item = Kept<S, H>> {
-        self.held.iter().map(|(section, lease)| Kept {
-            section: section.clone(),
-            holder: lease.holder.clone(),
-            token: lease.token,
-            length: lease.length,
-        })
     }
 
     /// Asks for sections, all or none. Holds D1, D4, D5.
     ///
     /// A holder that asks for what it holds gets the same token and a lease that is renewed, never
-    /// shortened. A waiter that repeats its request keeps its place, lease and deadline. A wait whose
+    /// shortened; with a new [`OpId`], it is one level deeper in it. A waiter that repeats its request keeps its place, lease and deadline. A wait whose
     /// `until` is not in the future is denied like [`OnBusy::Deny`].
     ///
     /// # Errors
@@ -154,44 +168,85 @@ impl<S: Ord + Clone + Debug, H: Ord + Clone> Locks<S, H> {
         request: Request<S, H>,
         now: Duration,
     ) -> Result<Outcome<S, H>, RequestError<S>> {
-        let Request { holder, sections, lease, on_busy } = request;
-        if sections.is_empty() {
-            return Err(RequestError::NoSections);
-        }
-        if lease.is_zero() {
-            return Err(RequestError::ZeroLease);
-        }
-        if let Some(ticket) = self.ticket_of.get(&holder) {
-            let waiting_for = &self.waiting[ticket].sections;
-            return if *waiting_for == sections {
-                Ok(Outcome::Queued { position: self.position(*ticket) })
-            } else {
-                Err(RequestError::AlreadyWaiting { waiting_for: waiting_for.clone() })
-            };
+        let Request { holder, sections, lease, on_busy, hold_max, rank, op } = request;
+        let terms = Terms { lease, hold_max, rank, op };
+        if let Some(ticket) = self.waits_for(&holder, &sections, terms)? {
+            return Ok(Outcome::Queued { position: self.position(ticket) });
         }
         let busy = sections.iter().find_map(|s| Some((s, self.busy(s, &holder)?)));
         let Some((section, busy)) = busy else {
-            return Ok(Outcome::Granted(self.grant(&holder, &sections, lease, now)));
+            return Ok(Outcome::Granted(self.grant(&holder, &sections, terms, now)));
         };
         let section = section.clone();
         let until = match on_busy {
             OnBusy::Queue { until } if until.is_none_or(|until| now < until) => until,
             OnBusy::Queue { .. } | OnBusy::Deny => return Ok(Outcome::Denied { section, busy }),
         };
-        if let Some(held) = self.held_by.get(&holder).and_then(BTreeSet::first) {
-            return Err(RequestError::WaitWhileHolding { held: held.clone(), wanted: section });
-        }
+        self.may_wait(&holder, &section)?;
         if let Some(crowded) =
             sections.iter().find(|s| self.n_waiting(s) >= self.limits.waiters_max)
         {
             let len = self.n_waiting(crowded);
             return Err(RequestError::QueueFull { section: crowded.clone(), len });
         }
-        let ticket = self.enqueue(Waiter { holder, sections, lease, until });
+        let ticket = self.line_up(Waiter { holder, sections, terms, until });
         Ok(Outcome::Queued { position: self.position(ticket) })
     }
 
-    /// Gives a section back. Holds D2.
+    /// Whether a request can be considered, and the ticket of the asker if it is waiting for just that.
+    fn waits_for(
+        &self,
+        holder: &H,
+        sections: &BTreeSet<S>,
+        terms: Terms,
+    ) -> Result<Option<Ticket>, RequestError<S>> {
+        if sections.is_empty() {
+            return Err(RequestError::NoSections);
+        }
+        if terms.lease.is_zero() || terms.hold_max.is_some_and(|hold| hold.is_zero()) {
+            return Err(RequestError::ZeroLease);
+        }
+        if let Some(ticket) = self.ticket_of.get(holder) {
+            let waiting_for = &self.waiting[ticket].sections;
+            return if waiting_for == sections {
+                Ok(Some(*ticket))
+            } else {
+                Err(RequestError::AlreadyWaiting { waiting_for: waiting_for.clone() })
+            };
+        }
+        if let Some(op) = terms.op {
+            sections.iter().try_for_each(|section| self.may_count(holder, section, op))?;
+        }
+        Ok(None)
+    }
+
+    /// Whether `op` may lock `section`, or has done so and it is still locked.
+    fn may_count(&self, holder: &H, section: &S, op: OpId) -> Result<(), RequestError<S>> {
+        let own = self.held.get(section).filter(|held| held.lease.holder == *holder);
+        let repeats = own.is_some_and(|held| held.ops.contains(&Op::Lock(op)));
+        if !repeats && self.past.contains(&(section.clone(), holder.clone(), Op::Lock(op))) {
+            return Err(RequestError::Repeated { section: section.clone(), op });
+        }
+        let depth = own.map_or(0, |held| held.lease.depth);
+        if !repeats && depth >= DEPTH_MAX {
+            return Err(RequestError::TooDeep { section: section.clone(), depth });
+        }
+        Ok(())
+    }
+
+    /// A holder never waits (D5).
+    fn may_wait(&self, holder: &H, wanted: &S) -> Result<(), RequestError<S>> {
+        match self.held_by.get(holder).and_then(BTreeSet::first) {
+            Some(held) => {
+                Err(RequestError::WaitWhileHolding { held: held.clone(), wanted: wanted.clone() })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Gives a section back, or one level of it if it is held deeper. Holds D2.
+    ///
+    /// A repeated call is a second one here: see [`Self::release_once`].
     ///
     /// # Errors
     /// In the answer: [`Stale`], when the token is not the current one of this holder; then nothing
@@ -203,10 +258,38 @@ impl<S: Ord + Clone + Debug, H: Ord + Clone> Locks<S, H> {
         token: Token,
         now: Duration,
     ) -> Step<Result<(), Stale>, S, H> {
+        self.release_for(section, holder, token, None, now)
+    }
+
+    /// Like [`Self::release`], but the same operation does it only once: when it comes again it is
+    /// answered in the same way and changes nothing. Holds D2.
+    ///
+    /// # Errors
+    /// In the answer: [`Stale`], as [`Self::release`] has it.
+    pub fn release_once(
+        &mut self,
+        section: &S,
+        holder: &H,
+        token: Token,
+        op: OpId,
+        now: Duration,
+    ) -> Step<Result<(), Stale>, S, H> {
+        self.release_for(section, holder, token, Some(Op::Release(op)), now)
+    }
+
+    fn release_for(
+        &mut self,
+        section: &S,
+        holder: &H,
+        token: Token,
+        op: Option<Op>,
+        now: Duration,
+    ) -> Step<Result<(), Stale>, S, H> {
         let mut events = Vec::new();
         let mut touched = self.sweep(now, &mut events);
-        let answer = self.check_holder(section, holder, token, now);
-        if answer.is_ok() {
+        let repeated = op.is_some_and(|op| self.remembers(section, holder, op));
+        let answer = if repeated { Ok(()) } else { self.check_holder(section, holder, token, now) };
+        if answer.is_ok() && !repeated && self.surface(section, op) {
             self.free(section);
             touched.insert(section.clone());
             events.push(Event::Released {
@@ -219,8 +302,30 @@ impl<S: Ord + Clone + Debug, H: Ord + Clone> Locks<S, H> {
         Step { answer, events }
     }
 
+    /// Whether `op` was carried out, as far as that is remembered.
+    fn remembers(&self, section: &S, holder: &H, op: Op) -> bool {
+        let own = self.held.get(section).filter(|held| held.lease.holder == *holder);
+        own.is_some_and(|held| held.ops.contains(&op))
+            || self.past.contains(&(section.clone(), holder.clone(), op))
+    }
+
+    /// Frees a section whoever holds it, for an operator; answers the token that is stale now, if any.
+    pub fn force_release(&mut self, section: &S, now: Duration) -> Step<Option<Token>, S, H> {
+        let mut events = Vec::new();
+        let mut touched = self.sweep(now, &mut events);
+        let answer = self.held.contains_key(section).then(|| {
+            let lease = self.free(section);
+            let (section, token) = (section.clone(), lease.token);
+            touched.insert(section.clone());
+            events.push(Event::Revoked { section, holder: lease.holder, token });
+            token
+        });
+        self.serve(&touched, now, &mut events);
+        Step { answer, events }
+    }
+
     /// Moves the end of a lease to `lease` from now, never earlier than it was and never later than
-    /// [`Limits::hold_max`] after the grant; answers the new deadline. Holds D3.
+    /// [`Request::hold_max`] after the grant; answers the new deadline. Holds D3.
     ///
     /// # Errors
     /// In the answer: [`Stale`], when the token is not the current one of this holder.
@@ -235,7 +340,7 @@ impl<S: Ord + Clone + Debug, H: Ord + Clone> Locks<S, H> {
         let events = self.expire(now);
         let answer = self
             .check_holder(section, holder, token, now)
-            .map(|()| self.hold(holder, section, lease, now).deadline);
+            .map(|()| self.extend(section, lease, None, now).deadline);
         Step { answer, events }
     }
 
@@ -249,8 +354,8 @@ impl<S: Ord + Clone + Debug, H: Ord + Clone> Locks<S, H> {
         events
     }
 
-    /// Frees what a dead or restarted holder held, forgets what it waited for, and serves who is
-    /// next. Holds D3 and M13.
+    /// Frees what a dead or restarted holder held, forgets what it waited for and what it had reserved,
+    /// and serves who is next. Holds D3 and M13.
     #[must_use = "the events tell waiters that it is their turn"]
     pub fn drop_holder(&mut self, holder: &H, now: Duration) -> Vec<Event<S, H>> {
         let mut events = Vec::new();
@@ -258,10 +363,15 @@ impl<S: Ord + Clone + Debug, H: Ord + Clone> Locks<S, H> {
         let mut touched = self.withdraw(holder, &mut events);
         touched.append(&mut self.sweep(now, &mut events));
         for section in self.held_by.get(holder).cloned().unwrap_or_default() {
-            let Lease { holder, token, .. } = self.free(&section);
+            let lease = self.free(&section);
+            let (holder, token) = (lease.holder, lease.token);
             events.push(Event::Lost { section: section.clone(), holder, token });
             touched.insert(section);
         }
+        for section in self.reserved_by.get(holder).cloned().unwrap_or_default() {
+            self.end_reservation(&section, holder, &mut events);
+        }
+        self.protected.remove(holder);
         self.serve(&touched, now, &mut events);
         events
     }
@@ -276,95 +386,34 @@ impl<S: Ord + Clone + Debug, H: Ord + Clone> Locks<S, H> {
         Step { answer, events }
     }
 
-    /// Whether `token` may write to `section` at `now`. Holds D2 and D3.
-    ///
-    /// # Errors
-    /// [`Stale`] says why not.
-    pub fn check(&self, section: &S, token: Token, now: Duration) -> Result<(), Stale> {
-        let Some(lease) = self.held.get(section) else { return Err(Stale::NotHeld { token }) };
-        let current = lease.token;
-        if token < current {
-            return Err(Stale::Superseded { token, current });
-        }
-        if token > current {
-            return Err(Stale::NeverGiven { token, current });
-        }
-        if lease.deadline <= now {
-            return Err(Stale::Expired { token, at: lease.deadline });
-        }
-        Ok(())
-    }
-
-    /// Like [`Self::check`], and the token must be this holder's: tokens are small numbers, which
-    /// can be guessed.
-    ///
-    /// # Errors
-    /// [`Stale`] says why not.
-    pub fn check_holder(
-        &self,
-        section: &S,
-        holder: &H,
-        token: Token,
-        now: Duration,
-    ) -> Result<(), Stale> {
-        self.check(section, token, now)?;
-        if self.held.get(section).is_some_and(|lease| lease.holder == *holder) {
-            Ok(())
-        } else {
-            Err(Stale::NotYours { token })
-        }
-    }
-
-    /// The moment at which [`Self::expire`] has something to do; `None` when nothing is held or waits
-    /// with a deadline.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<Duration> {
-        self.deadlines.first().map(|(at, _)| *at)
-    }
-
-    /// Who holds `section` at `now`.
-    #[must_use]
-    pub fn lease(&self, section: &S, now: Duration) -> Option<&Lease<H>> {
-        self.held.get(section).filter(|lease| now < lease.deadline)
-    }
-
-    /// What `holder` holds, expired leases that were not yet swept included, ordered by section.
-    pub fn held_by(&self, holder: &H) -> impl Iterator<Item = &S> {
-        self.held_by.get(holder).into_iter().flatten()
-    }
-
-    /// Every holder and waiter, ordered.
-    #[must_use]
-    pub fn holders(&self) -> BTreeSet<&H> {
-        self.held_by.keys().chain(self.ticket_of.keys()).collect()
-    }
-
-    /// How many requests wait for `section`.
-    #[must_use]
-    pub fn n_waiting(&self, section: &S) -> usize {
-        self.queues.get(section).map_or(0, BTreeSet::len)
-    }
-
-    /// The newest token, for [`Self::resume`].
-    #[must_use]
-    pub fn last_token(&self) -> Token {
-        self.last_token
-    }
-
     /// Ends what is due; answers the sections that this frees or leaves to others.
+    ///
+    /// Waits end before leases, so that a waiter whose time is over never gets a lock that nobody will
+    /// use (etcd#11456).
     fn sweep(&mut self, now: Duration, events: &mut Vec<Event<S, H>>) -> BTreeSet<S> {
         let mut touched = BTreeSet::new();
-        while self.deadlines.first().is_some_and(|(at, _)| *at <= now) {
+        while let Some(&(at, ticket)) = self.wait_ends.first()
+            && at <= now
+        {
+            let Waiter { holder, sections, .. } = self.leave(ticket);
+            touched.extend(sections.iter().cloned());
+            events.push(Event::WaitTimedOut { holder, sections });
+        }
+        let lease_now = self.lease_time(now);
+        while self.deadlines.first().is_some_and(|(at, _)| *at <= lease_now) {
             match self.deadlines.pop_first() {
-                Some((_, Due::Wait(ticket))) => {
-                    let Waiter { holder, sections, .. } = self.leave(ticket);
-                    touched.extend(sections.iter().cloned());
-                    events.push(Event::WaitTimedOut { holder, sections });
-                }
                 Some((_, Due::Lease(section))) => {
-                    let Lease { holder, token, .. } = self.free(&section);
+                    let lease = self.free(&section);
                     touched.insert(section.clone());
-                    events.push(Event::Expired { section, holder, token });
+                    let (holder, token) = (lease.holder, lease.token);
+                    events.push(if lease.revoked_at.is_some_and(|at| at <= lease.deadline) {
+                        Event::Revoked { section, holder, token }
+                    } else {
+                        Event::Expired { section, holder, token }
+                    });
+                }
+                Some((_, Due::Reservation(section, holder))) => {
+                    self.end_reservation(&section, &holder, events);
                 }
                 None => unreachable!("the loop saw a first deadline"),
             }
@@ -374,7 +423,7 @@ impl<S: Ord + Clone + Debug, H: Ord + Clone> Locks<S, H> {
 
     /// Who keeps `holder` from having `section` at once. Expired leases have been swept.
     fn busy(&self, section: &S, holder: &H) -> Option<Busy<H>> {
-        match self.held.get(section) {
+        match self.held.get(section).map(|held| &held.lease) {
             Some(lease) if lease.holder == *holder => None,
             Some(lease) => Some(Busy::Held { holder: lease.holder.clone(), until: lease.deadline }),
             None => {
@@ -382,131 +431,5 @@ impl<S: Ord + Clone + Debug, H: Ord + Clone> Locks<S, H> {
                 Some(Busy::Promised { to: self.waiting[first].holder.clone() })
             }
         }
-    }
-
-    fn grant(
-        &mut self,
-        holder: &H,
-        sections: &BTreeSet<S>,
-        lease: Duration,
-        now: Duration,
-    ) -> Vec<Grant<S>> {
-        sections.iter().map(|section| self.hold(holder, section, lease, now)).collect()
-    }
-
-    /// Makes or renews one lease. The caller has made sure that nobody else holds the section.
-    fn hold(&mut self, holder: &H, section: &S, lease: Duration, now: Duration) -> Grant<S> {
-        let hold_max = self.limits.hold_max;
-        let end = |since: Duration| now.saturating_add(lease).min(since.saturating_add(hold_max));
-        let (token, deadline) = if let Some(old) = self.held.get_mut(section) {
-            self.deadlines.remove(&(old.deadline, Due::Lease(section.clone())));
-            old.deadline = old.deadline.max(end(old.since));
-            old.length = old.deadline.saturating_sub(now);
-            (old.token, old.deadline)
-        } else {
-            self.last_token = self.last_token.next();
-            let new = Lease {
-                holder: holder.clone(),
-                token: self.last_token,
-                deadline: end(now),
-                since: now,
-                length: end(now).saturating_sub(now),
-            };
-            let grant = (new.token, new.deadline);
-            self.held.insert(section.clone(), new);
-            self.held_by.entry(holder.clone()).or_default().insert(section.clone());
-            grant
-        };
-        self.deadlines.insert((deadline, Due::Lease(section.clone())));
-        if let Some(changes) = &mut self.changes {
-            changes.push(Change::Held(Kept {
-                section: section.clone(),
-                holder: holder.clone(),
-                token,
-                length: deadline.saturating_sub(now),
-            }));
-        }
-        Grant { section: section.clone(), token, deadline }
-    }
-
-    /// Ends one lease.
-    fn free(&mut self, section: &S) -> Lease<H> {
-        let lease = self.held.remove(section).expect("invariant: only held sections are freed");
-        if let Some(changes) = &mut self.changes {
-            changes.push(Change::Free { section: section.clone() });
-        }
-        self.deadlines.remove(&(lease.deadline, Due::Lease(section.clone())));
-        if let Some(sections) = self.held_by.get_mut(&lease.holder) {
-            sections.remove(section);
-            if sections.is_empty() {
-                self.held_by.remove(&lease.holder);
-            }
-        }
-        lease
-    }
-
-    fn enqueue(&mut self, waiter: Waiter<S, H>) -> Ticket {
-        self.last_ticket += 1;
-        let ticket = self.last_ticket;
-        for section in &waiter.sections {
-            self.queues.entry(section.clone()).or_default().insert(ticket);
-        }
-        if let Some(until) = waiter.until {
-            self.deadlines.insert((until, Due::Wait(ticket)));
-        }
-        self.ticket_of.insert(waiter.holder.clone(), ticket);
-        self.waiting.insert(ticket, waiter);
-        ticket
-    }
-
-    /// Removes one waiter from every queue.
-    fn leave(&mut self, ticket: Ticket) -> Waiter<S, H> {
-        let waiter = self.waiting.remove(&ticket).expect("invariant: only waiters leave");
-        self.ticket_of.remove(&waiter.holder);
-        if let Some(until) = waiter.until {
-            self.deadlines.remove(&(until, Due::Wait(ticket)));
-        }
-        for section in &waiter.sections {
-            if let Some(queue) = self.queues.get_mut(section) {
-                queue.remove(&ticket);
-                if queue.is_empty() {
-                    self.queues.remove(section);
-                }
-            }
-        }
-        waiter
-    }
-
-    /// Takes `holder` out of the queue; answers the sections that it leaves to others.
-    fn withdraw(&mut self, holder: &H, events: &mut Vec<Event<S, H>>) -> BTreeSet<S> {
-        let Some(ticket) = self.ticket_of.get(holder).copied() else { return BTreeSet::new() };
-        let Waiter { holder, sections, .. } = self.leave(ticket);
-        events.push(Event::Withdrawn { holder, sections: sections.clone() });
-        sections
-    }
-
-    /// Grants to whoever is first at all its sections, now that `touched` were freed or left.
-    ///
-    /// One pass is enough: only a first waiter at a touched section can have become ready, and a
-    /// grant makes sections busy, so it makes nobody else ready.
-    fn serve(&mut self, touched: &BTreeSet<S>, now: Duration, events: &mut Vec<Event<S, H>>) {
-        let first: BTreeSet<Ticket> =
-            touched.iter().filter_map(|s| self.queues.get(s)?.first().copied()).collect();
-        for ticket in first {
-            let ready = self.waiting[&ticket].sections.iter().all(|section| {
-                !self.held.contains_key(section) && self.queues[section].first() == Some(&ticket)
-            });
-            if ready {
-                let Waiter { holder, sections, lease, .. } = self.leave(ticket);
-                let grants = self.grant(&holder, &sections, lease, now);
-                events.push(Event::Granted { holder, grants });
-            }
-        }
-    }
-
-    fn position(&self, ticket: Ticket) -> usize {
-        let sections = &self.waiting[&ticket].sections;
-        let ahead = |s: &S| self.queues.get(s).map_or(0, |queue| queue.range(..ticket).count());
-        1 + sections.iter().map(ahead).max().unwrap_or(0)
     }
 }

@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{
-    Busy, Change, Event, Grant, Limits, Locks, OnBusy, Outcome, Request, RequestError, Stale, Token,
+    Busy, Change, Event, Grant, Lease, Limits, Locks, OnBusy, Outcome, Request, RequestError,
+    Stale, Token,
 };
 
 mod model;
+mod reference;
+mod rights;
 
 type Table = Locks<&'static str, u32>;
 
@@ -22,7 +25,7 @@ fn token(n: u64) -> Token {
 }
 
 fn ask(holder: u32, sections: &[&'static str], on_busy: OnBusy) -> Request<&'static str, u32> {
-    Request { holder, sections: sections.iter().copied().collect(), lease: LEASE, on_busy }
+    Request::new(holder, sections.iter().copied().collect(), LEASE, on_busy)
 }
 
 fn deny(holder: u32, sections: &[&'static str]) -> Request<&'static str, u32> {
@@ -67,6 +70,7 @@ fn d03_a_restored_lease_has_its_full_length_to_live_and_its_token() {
         match change {
             Change::Held(lease) => drop(kept.insert(lease.section, lease)),
             Change::Free { section } => drop(kept.remove(section)),
+            other => panic!("nothing is reserved: {other:?}"),
         }
     }
     assert_eq!(kept.values().cloned().collect::<Vec<_>>(), t.leases().collect::<Vec<_>>());

@@ -51,6 +51,14 @@ impl Book {
         self.open().known.get(holder).map(|known| known.way.clone())
     }
 
+    /// Whether a handler of this incarnation is at work.
+    pub(super) fn is_busy(&self, holder: &Holder) -> bool {
+        let is_busy = |known: &Known| {
+            known.addr.is_busy() && known.addr.incarnation() == holder.incarnation()
+        };
+        self.open().known.get(holder).is_some_and(is_busy)
+    }
+
     /// Enters a client; true if it was not known.
     pub(super) fn enter(&self, holder: &Holder, addr: &AnyAddr, way: Way) -> bool {
         let mut pages = self.open();

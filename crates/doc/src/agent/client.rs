@@ -11,10 +11,10 @@ use ggml_agent::{
 use ggml_agent_core::AgentId;
 use ggml_agent_core::lease::{Grant, Stale, Token};
 
-use super::{DocMsg, DocumentAgent};
+use super::{DocMsg, DocumentAgent, Look};
 use crate::coordinator::{
-    Accepted, Command, Done, Edit, EditError, Holder, Lock, LockError, OpError, Query, QueryError,
-    SectionView, Snapshot, SubscribeError, View,
+    Accepted, Command, Coordinator, Done, Edit, EditError, Holder, Lock, LockError, OpError, Query,
+    QueryError, ReserveRefused, SectionView, Snapshot, SubscribeError, View,
 };
 use crate::history::Update;
 use crate::section::{Document, SectionId};
@@ -151,6 +151,49 @@ impl DocumentRef {
         self.call(|reply| DocMsg::Release { client, section, token, reply }).await
     }
 
+    /// Takes sections from agents that hold them: each has [`GRACE`](crate::coordinator::GRACE) to save what it has.
+    /// `None` if somebody has that time now: the lock is the caller's when it is over.
+    ///
+    /// # Errors
+    /// [`CallError::Refused`] when somebody does not have to give way.
+    pub async fn preempt(
+        &self,
+        client: &Client,
+        lock: Lock,
+    ) -> Result<Option<Vec<Grant<SectionId>>>, CallError<LockError>> {
+        let client = client.clone();
+        self.call(|reply| DocMsg::Preempt { client, lock, reply }).await
+    }
+
+    /// Takes a lock from whoever holds it, at once; answers the token that is stale now, if there was one.
+    ///
+    /// # Errors
+    /// [`AskError`] when the document's agent does not answer.
+    pub async fn force_release(
+        &self,
+        by: &Holder,
+        section: SectionId,
+    ) -> Result<Option<Token>, AskError> {
+        let by = by.clone();
+        self.addr
+            .ask_within(CALL_DEADLINE, |reply| DocMsg::ForceRelease { by, section, reply })
+            .await
+    }
+
+    /// Says that the client means to work on a section, for `lease`; answers until when, on the system's clock.
+    ///
+    /// # Errors
+    /// [`CallError::Refused`] when too many do.
+    pub async fn reserve(
+        &self,
+        client: &Client,
+        section: SectionId,
+        lease: Duration,
+    ) -> Result<Duration, CallError<ReserveRefused>> {
+        let client = client.clone();
+        self.call(|reply| DocMsg::Reserve { client, section, lease, reply }).await
+    }
+
     /// Makes a lease last `lease` from now; answers its new end on the system's clock (D3).
     ///
     /// # Errors
@@ -195,6 +238,25 @@ impl DocumentRef {
     /// [`AskError`] when the document's agent does not answer.
     pub async fn snapshot(&self) -> Result<Snapshot, AskError> {
         self.addr.ask_within(CALL_DEADLINE, |reply| DocMsg::Snapshot { reply }).await
+    }
+
+    /// Asks anything about the document: `question` is called in its agent's turn, with the time of its leases,
+    /// so it must be quick. It sees all that was decided before, and of a [durable](DocumentAgent::durable)
+    /// document maybe some that is not kept yet.
+    ///
+    /// # Errors
+    /// [`AskError`] when the document's agent does not answer.
+    pub async fn look<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Coordinator, Duration) -> T + Send + 'static,
+    ) -> Result<T, AskError> {
+        self.addr
+            .ask_within(CALL_DEADLINE, |reply: Reply<T>| {
+                DocMsg::Look(Look(Box::new(move |document, now| {
+                    reply.send(question(document, now));
+                })))
+            })
+            .await
     }
 
     /// Hands the document's [companion](super::Companion) a message; one that it has no use for is dropped.
@@ -277,6 +339,15 @@ pub enum DocNote {
         section: SectionId,
         /// The token that is now refused.
         token: Token,
+    },
+    /// A person wants a lock: save what you have and release it before `at`, when it ends.
+    LockRevoking {
+        /// Of which section.
+        section: SectionId,
+        /// The token, good until then.
+        token: Token,
+        /// When, on the system's clock.
+        at: Duration,
     },
     /// The document has a new version (D8).
     Updated(Arc<Update>),

@@ -35,7 +35,7 @@ pub trait Companion: Send + 'static {
     fn next_tick(&self) -> Option<Duration>;
 
     /// Its time has come.
-    fn tick(&mut self, now: Duration);
+    fn tick(&mut self, document: &Coordinator, now: Duration);
 }
 
 /// What a companion may do to its document while it handles a message.

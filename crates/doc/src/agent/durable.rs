@@ -170,9 +170,14 @@ impl DocumentAgent {
             Ok(Some(Outcome::Kept(n_entries))) => {
                 self.delays.kept();
                 self.gate.kept(n_entries);
+                let step = self.coordinator.resume_leases(Self::now(ctx));
+                self.carry_out(step.outs);
             }
             Ok(Some(Outcome::NotNow(error))) => {
                 self.delays.delayed(ctx.system(), ctx.id(), &error);
+                // A renewal could not be answered, so nobody may lose a lock for want of one.
+                let step = self.coordinator.pause_leases(Self::now(ctx));
+                self.carry_out(step.outs);
             }
             Ok(None) => {}
             Err(error) => {

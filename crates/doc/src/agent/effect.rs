@@ -8,9 +8,10 @@ use ggml_agent_core::lease::{Event, Grant, Stale, Token};
 use super::book::Way;
 use super::client::{DocNote, LockDenied};
 use super::event::{DocEvent, DocEventKind};
-use super::{DocMsg, DocumentAgent, RETRY_AFTER, Waiting, wire};
+use super::{DocMsg, DocumentAgent, Look, RETRY_AFTER, Waiting, wire};
 use crate::coordinator::{
-    Accepted, Delivery, Done, EditError, Holder, Note, OpError, Out, Snapshot, SubscribeError,
+    Accepted, Delivery, Done, EditError, Holder, LockError, Note, OpError, Out, ReserveRefused,
+    Snapshot, SubscribeError,
 };
 use crate::history::Update;
 use crate::section::SectionId;
@@ -18,6 +19,7 @@ use crate::section::SectionId;
 /// One thing that others see of a decision.
 pub(super) enum Effect {
     Publish(Holder, DocEventKind),
+    Look(Look),
     /// Readers find what this update made.
     Show(Arc<Update>),
     LockLost {
@@ -25,12 +27,27 @@ pub(super) enum Effect {
         section: SectionId,
         token: Token,
     },
+    LockRevoking {
+        to: Holder,
+        section: SectionId,
+        token: Token,
+        at: std::time::Duration,
+    },
     Deliver(Holder, Delivery),
     Lock {
         holder: Holder,
         answer: Waiting,
         result: Result<Vec<Grant<SectionId>>, LockDenied>,
     },
+    Preempt(
+        Reply<Result<Option<Vec<Grant<SectionId>>>, LockError>>,
+        Result<Option<Vec<Grant<SectionId>>>, LockError>,
+    ),
+    ForceRelease(Reply<Option<Token>>, Option<Token>),
+    Reserve(
+        Reply<Result<std::time::Duration, ReserveRefused>>,
+        Result<std::time::Duration, ReserveRefused>,
+    ),
     Release(Reply<Result<(), Stale>>, Result<(), Stale>),
     Renew(Reply<Result<std::time::Duration, Stale>>, Result<std::time::Duration, Stale>),
     Edit(Reply<Result<Accepted, EditError>>, Result<Accepted, EditError>),
@@ -76,8 +93,12 @@ impl DocumentAgent {
             Event::Expired { section, holder, token } => {
                 self.publish(&holder, DocEventKind::Expired { section, token });
             }
-            Event::Lost { section, holder, token } => {
+            Event::Lost { section, holder, token } | Event::Revoked { section, holder, token } => {
                 self.publish(&holder, DocEventKind::TakenBack { section, token });
+            }
+            Event::Revoking { section, holder, token, at } => {
+                self.publish(&holder, DocEventKind::Revoking { section, token, at });
+                self.hold(Effect::LockRevoking { to: holder, section, token, at });
             }
             // A grant is published when it is told; a waiter's end is told by its note.
             _ => {}
@@ -94,6 +115,11 @@ impl DocumentAgent {
         };
         if let Some(answer) = self.waiting.remove(&to) {
             self.hold(Effect::Lock { holder: to, answer, result });
+        } else {
+            // It preempted, and follows the lock table.
+            for grant in result.iter().flatten() {
+                self.publish(&to, DocEventKind::granted(grant));
+            }
         }
     }
 
@@ -106,6 +132,7 @@ impl DocumentAgent {
 
     fn perform(&mut self, effect: Effect, ctx: &mut Context<Self>) {
         match effect {
+            Effect::Look(Look(look)) => look(&self.coordinator, Self::now(ctx)),
             Effect::Publish(holder, kind) => publish(ctx, &holder, kind),
             Effect::Show(update) => {
                 // An update that was decided applies to the sheet that it was decided for.
@@ -122,10 +149,19 @@ impl DocumentAgent {
                 Some(Way::Envelopes) => wire::lock_lost(ctx, &to, section, token),
                 Some(Way::None) | None => {}
             },
+            Effect::LockRevoking { to, section, token, at } => {
+                // Who hears nothing finds out when its lock is gone.
+                if let Some(Way::Notes(notes)) = self.book.way(&to) {
+                    drop(notes.tell(DocNote::LockRevoking { section, token, at }));
+                }
+            }
             Effect::Deliver(to, delivery) => self.deliver(&to, &delivery, ctx),
             Effect::Lock { holder, answer, result } => {
                 self.answer_lock(&holder, answer, result, ctx);
             }
+            Effect::Preempt(reply, answer) => reply.send(answer),
+            Effect::ForceRelease(reply, answer) => reply.send(answer),
+            Effect::Reserve(reply, answer) => reply.send(answer),
             Effect::Release(reply, answer) => reply.send(answer),
             Effect::Renew(reply, answer) => reply.send(answer),
             Effect::Edit(reply, answer) => reply.send(answer),

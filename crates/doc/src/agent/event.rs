@@ -72,6 +72,22 @@ pub enum DocEventKind {
         /// Its token, now stale.
         token: Token,
     },
+    /// A person wants a lock: its holder has until then to save what it has and release.
+    Revoking {
+        /// Of which section.
+        section: SectionId,
+        /// Its token, good until then.
+        token: Token,
+        /// When the lock is taken, on the system's clock.
+        at: Duration,
+    },
+    /// An operator took a lock from its holder.
+    Forced {
+        /// Of which section.
+        section: SectionId,
+        /// Its token, now stale.
+        token: Token,
+    },
     /// An edit is in the document.
     EditAccepted {
         /// Of which section.
@@ -142,6 +158,12 @@ impl fmt::Display for DocEvent {
             DocEventKind::TakenBack { section, token } => {
                 write!(f, "{section} lease of {holder} taken back, fence {token} is stale")
             }
+            DocEventKind::Revoking { section, token, .. } => {
+                write!(f, "{section} lease of {holder} will be taken back, fence {token}")
+            }
+            DocEventKind::Forced { section, token } => {
+                write!(f, "{section} released by force by {holder}, fence {token} is stale")
+            }
             DocEventKind::EditAccepted { section, seq, version } => {
                 write!(f, "{section} edited by {holder}: version {version}, document {seq}")
             }
@@ -168,6 +190,8 @@ impl CustomEvent for DocEvent {
             DocEventKind::Released { .. } => "doc.lock_released",
             DocEventKind::Expired { .. } => "doc.lock_expired",
             DocEventKind::TakenBack { .. } => "doc.lock_taken_back",
+            DocEventKind::Revoking { .. } => "doc.lock_revoking",
+            DocEventKind::Forced { .. } => "doc.lock_forced",
             DocEventKind::EditAccepted { .. } => "doc.edit_accepted",
             DocEventKind::EditRefused { .. } => "doc.edit_refused",
             DocEventKind::CommandRefused { .. } => "doc.command_refused",

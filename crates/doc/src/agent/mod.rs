@@ -34,7 +34,7 @@ use self::gate::Gate;
 use self::keeper::Keeper;
 use crate::coordinator::{
     Accepted, Command, Coordinator, Done, Edit, EditError, Holder, Lock, LockError, OpError, Query,
-    QueryError, SectionView, Snapshot, SubscribeError, View,
+    QueryError, ReserveRefused, SectionView, Snapshot, SubscribeError, View,
 };
 use crate::section::{Document, SectionId};
 use crate::sheet::Sheet;
@@ -42,12 +42,30 @@ use crate::sheet::Sheet;
 /// How soon a subscriber whose mailbox was full is tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 
+/// How long before its end the lease of a busy holder is renewed.
+const RENEW_AHEAD: Duration = Duration::from_millis(100);
+
 /// What a document agent is sent; use [`DocumentRef`] instead of these.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DocMsg {
     #[doc(hidden)]
     Lock { client: Client, lock: Lock, reply: Reply<Result<Vec<Grant<SectionId>>, LockDenied>> },
+    #[doc(hidden)]
+    Preempt {
+        client: Client,
+        lock: Lock,
+        reply: Reply<Result<Option<Vec<Grant<SectionId>>>, LockError>>,
+    },
+    #[doc(hidden)]
+    ForceRelease { by: Holder, section: SectionId, reply: Reply<Option<Token>> },
+    #[doc(hidden)]
+    Reserve {
+        client: Client,
+        section: SectionId,
+        lease: Duration,
+        reply: Reply<Result<Duration, ReserveRefused>>,
+    },
     #[doc(hidden)]
     Release { client: Client, section: SectionId, token: Token, reply: Reply<Result<(), Stale>> },
     #[doc(hidden)]
@@ -76,6 +94,9 @@ pub enum DocMsg {
     Read { section: SectionId, reply: Reply<Option<SectionView>> },
     #[doc(hidden)]
     Snapshot { reply: Reply<Snapshot> },
+    /// To be asked about itself.
+    #[doc(hidden)]
+    Look(Look),
     /// For the companion.
     #[doc(hidden)]
     Companion(Box<dyn Any + Send>),
@@ -95,6 +116,18 @@ pub enum DocMsg {
     KeepAgain,
     #[doc(hidden)]
     Envelope(Envelope),
+}
+
+/// A question about a document: see [`DocumentRef::look`].
+#[doc(hidden)]
+pub struct Look(Question);
+
+type Question = Box<dyn FnOnce(&Coordinator, Duration) + Send>;
+
+impl std::fmt::Debug for Look {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Look")
+    }
 }
 
 /// The agent of one document.
@@ -268,6 +301,7 @@ impl DocumentAgent {
             DocMsg::Commands { commands, reply, .. } => {
                 reply.send(commands.iter().map(|_| Err(EditError::Unsaved.into())).collect());
             }
+            DocMsg::Preempt { reply, .. } => reply.send(Err(LockError::Unsaved)),
             DocMsg::Lock { reply, .. } => {
                 reply.send(Err(LockDenied::Refused(LockError::Unsaved)));
             }
@@ -277,9 +311,12 @@ impl DocumentAgent {
         None
     }
 
-    /// Sets the timer to the next lease or wait that ends.
+    /// Sets the timer to the next lease or wait that ends, or a little before.
     fn arm(&mut self, ctx: &mut Context<Self>) {
+        let now = Self::now(ctx);
+        let ahead = |end: Duration| end.saturating_sub(RENEW_AHEAD);
         let next = self.coordinator.next_deadline();
+        let next = next.map(|end| if now < ahead(end) { ahead(end) } else { end });
         if self.due.as_ref().map(|(at, _)| *at) == next {
             return;
         }
@@ -287,8 +324,25 @@ impl DocumentAgent {
             timer.cancel();
         }
         if let Some(at) = next {
-            let timer = ctx.send_after(at.saturating_sub(Self::now(ctx)), DocMsg::Due);
+            let timer = ctx.send_after(at.saturating_sub(now), DocMsg::Due);
             self.due = Some((at, timer));
+        }
+    }
+
+    /// Renews the leases that are about to end of holders that are at work: whose handler waits for a slow answer
+    /// cannot do it itself (D3).
+    fn renew_for_the_busy(&mut self, now: Duration) {
+        let soon = now.saturating_add(RENEW_AHEAD);
+        let ending =
+            self.coordinator.lock_rows().filter_map(|row| Some((*row.section, row.lease?)));
+        let ending: Vec<_> = ending
+            .filter(|(_, lease)| now < lease.deadline && lease.deadline <= soon)
+            .filter(|(_, lease)| self.book.is_busy(&lease.holder))
+            .map(|(section, lease)| (section, lease.holder.clone(), lease.token, lease.length))
+            .collect();
+        for (section, holder, token, length) in ending {
+            let step = self.coordinator.renew(&holder, section, token, length, now);
+            self.carry_out(step.outs);
         }
     }
 
@@ -297,6 +351,34 @@ impl DocumentAgent {
             DocMsg::Lock { client, lock, reply } => {
                 self.meet(&client, ctx);
                 self.lock(&client.holder, lock, Waiting::Reply(reply), ctx);
+            }
+            DocMsg::Preempt { client, lock, reply } => {
+                self.meet(&client, ctx);
+                let step = self.coordinator.preempt(&client.holder, lock, Self::now(ctx));
+                self.carry_out(step.outs);
+                let answer = step.answer.map(|outcome| match outcome {
+                    Outcome::Granted(grants) => Some(grants),
+                    Outcome::Queued { .. } | Outcome::Denied { .. } => None,
+                });
+                for grant in answer.iter().flatten().flatten() {
+                    self.publish(&client.holder, DocEventKind::granted(grant));
+                }
+                self.hold(Effect::Preempt(reply, answer));
+            }
+            DocMsg::ForceRelease { by, section, reply } => {
+                let step = self.coordinator.force_release(section, Self::now(ctx));
+                self.carry_out(step.outs);
+                if let Some(token) = step.answer {
+                    self.publish(&by, DocEventKind::Forced { section, token });
+                }
+                self.hold(Effect::ForceRelease(reply, step.answer));
+            }
+            DocMsg::Reserve { client, section, lease, reply } => {
+                self.meet(&client, ctx);
+                let now = Self::now(ctx);
+                let step = self.coordinator.reserve(&client.holder, section, lease, now);
+                self.carry_out(step.outs);
+                self.hold(Effect::Reserve(reply, step.answer));
             }
             DocMsg::Release { client, section, token, reply } => {
                 let answer = self.release(&client.holder, section, token, ctx);
@@ -339,18 +421,26 @@ impl DocumentAgent {
                 reply.send(self.sheet().read(section));
             }
             DocMsg::Snapshot { reply } => reply.send(self.sheet().snapshot()),
+            DocMsg::Look(look) => {
+                // A timer may be late: who asks sees what is due.
+                let step = self.coordinator.expire(Self::now(ctx));
+                self.carry_out(step.outs);
+                self.hold(Effect::Look(look));
+            }
             DocMsg::Companion(message) => self.companion_message(message, ctx),
             DocMsg::Tick => {
                 self.tick = None;
                 let now = Self::now(ctx);
                 if let Some(companion) = &mut self.companion {
-                    companion.tick(now);
+                    companion.tick(&self.coordinator, now);
                 }
             }
             DocMsg::HolderGone(holder) => self.holder_gone(&holder, ctx),
             DocMsg::Due => {
                 self.due = None;
-                let step = self.coordinator.expire(Self::now(ctx));
+                let now = Self::now(ctx);
+                self.renew_for_the_busy(now);
+                let step = self.coordinator.expire(now);
                 self.carry_out(step.outs);
             }
             DocMsg::RetryNotes => self.retry_notes(ctx),

@@ -32,6 +32,14 @@ pub enum LockError {
     /// The store has not kept up: see [`EditError::Unsaved`].
     #[error("the document waits for its store to keep earlier changes; try again later")]
     Unsaved,
+    /// The holder does not have to give way: it is a person, or the asker is an agent.
+    #[error("section {section} is held by {holder}, who does not give way; wait for the lock")]
+    NoPrecedence {
+        /// Which.
+        section: SectionId,
+        /// Who holds it.
+        holder: Holder,
+    },
     /// The request itself is at fault, or the queue is full.
     #[error(transparent)]
     Request(#[from] RequestError<SectionId>),
@@ -43,7 +51,7 @@ impl LockError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Request(error) => error.is_retryable(),
-            Self::Unsaved => true,
+            Self::Unsaved | Self::NoPrecedence { .. } => true,
             Self::Gone(_) | Self::UnknownSection { .. } => false,
         }
     }

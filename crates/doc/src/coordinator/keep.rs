@@ -32,6 +32,7 @@ impl Coordinator {
             history: self.history.clone(),
             last_token: self.locks.last_token(),
             leases: self.locks.leases().map(|lease| (lease.section, lease)).collect(),
+            reservations: self.locks.reserved().collect(),
             lives: self.lives.clone(),
         }
     }
@@ -44,11 +45,13 @@ impl Coordinator {
     /// [all of them](Self::end_all_lives).
     #[must_use]
     pub fn resume(record: Record, limits: Limits, now: Duration) -> Self {
-        let Record { sheet, history, last_token, leases, lives } = record;
+        let Record { sheet, history, last_token, leases, reservations, lives } = record;
+        let mut locks = Locks::restore(limits, last_token, leases.into_values(), now);
+        locks.restore_reserved(reservations, now);
         Self {
             seen: Seen::of(&history),
             sheet,
-            locks: Locks::restore(limits, last_token, leases.into_values(), now),
+            locks,
             history,
             subscribers: Subscribers::default(),
             lives,
@@ -91,5 +94,7 @@ pub(super) fn take_leases(locks: &mut Locks<SectionId, Holder>, entries: &mut Ve
     entries.extend(locks.take_changes().into_iter().map(|change| match change {
         Change::Held(lease) => Entry::Held(lease),
         Change::Free { section } => Entry::Free { section },
+        Change::Reserved { section, holder, length } => Entry::Reserved { section, holder, length },
+        Change::Unreserved { section, holder } => Entry::Unreserved { section, holder },
     }));
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ggml_agent_core::AgentId;
-use ggml_agent_core::lease::{Kept, Token};
+use ggml_agent_core::lease::{DEPTH_MAX, Kept, OPS_MAX, Op, OpId, RESERVATIONS_MAX, Rank, Token};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +62,8 @@ struct WireRecord<'a> {
     last_token: u64,
     leases: Vec<WireLease<'a>>,
     lives: Vec<(Cow<'a, str>, u64)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    reservations: Vec<WireReservation<'a>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -132,7 +134,23 @@ struct WireLease<'a> {
     holder: WireHolder<'a>,
     token: u64,
     length: Duration,
+    // What most leases do not have stands in no bytes, and is not in those of earlier releases.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    depth: u32,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    person: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hold_max: Option<Duration>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    ops: Vec<WireOp>,
 }
+
+/// Whether it released, and its number: high half, low half.
+#[derive(Serialize, Deserialize)]
+struct WireOp(bool, u64, u64);
+
+#[derive(Serialize, Deserialize)]
+struct WireReservation<'a>(u32, WireHolder<'a>, Duration);
 
 #[derive(Serialize, Deserialize)]
 enum WireEntry<'a> {
@@ -141,6 +159,8 @@ enum WireEntry<'a> {
     Free(u32),
     AliveFrom(Cow<'a, str>, u64),
     LivesOver,
+    Reserved(WireReservation<'a>),
+    Unreserved(u32, WireHolder<'a>),
 }
 
 impl Record {
@@ -158,6 +178,9 @@ impl Record {
             last_token: self.last_token.as_u64(),
             leases: self.leases.values().map(wire_lease).collect(),
             lives: lives.collect(),
+            reservations: (self.reservations.iter())
+                .map(|((section, holder), length)| wire_reservation(*section, holder, *length))
+                .collect(),
         };
         write(&wire, Vec::new())
     }
@@ -180,7 +203,8 @@ impl Record {
         let wire: WireRecord<'_> = read(bytes)?;
         let too_many = wire.sections.len() > SECTIONS_MAX
             || wire.history.len() > HISTORY_LEN_MAX
-            || wire.lives.len() > DEAD_MAX;
+            || wire.lives.len() > DEAD_MAX
+            || wire.reservations.len() > SECTIONS_MAX.saturating_mul(RESERVATIONS_MAX);
         if too_many {
             return Err(damaged("it has more of something than a document can have".into()));
         }
@@ -209,11 +233,19 @@ impl Record {
                 return Err(damaged("a section is locked twice".into()));
             }
         }
+        let mut reservations = BTreeMap::new();
+        for reservation in wire.reservations {
+            let (section, holder, length) = reservation.parts()?;
+            if reservations.insert((section, holder), length).is_some() {
+                return Err(damaged("a section is reserved twice by one holder".into()));
+            }
+        }
         let mut lives = Lives::default();
         for (agent, from) in wire.lives {
             lives.end_before(&agent_id(&agent)?, from);
         }
-        Ok(Self { sheet, history, last_token: Token::from_u64(wire.last_token), leases, lives })
+        let last_token = Token::from_u64(wire.last_token);
+        Ok(Self { sheet, history, last_token, leases, reservations, lives })
     }
 }
 
@@ -259,6 +291,12 @@ impl Entry {
             Self::Updated(update) => WireEntry::Updated(update.as_ref().into()),
             Self::Held(lease) => WireEntry::Held(wire_lease(lease)),
             Self::Free { section } => WireEntry::Free(section.number()),
+            Self::Reserved { section, holder, length } => {
+                WireEntry::Reserved(wire_reservation(*section, holder, *length))
+            }
+            Self::Unreserved { section, holder } => {
+                WireEntry::Unreserved(section.number(), holder.into())
+            }
             Self::AliveFrom { agent, from } => WireEntry::AliveFrom(agent.as_str().into(), *from),
             Self::LivesOver => WireEntry::LivesOver,
         };
@@ -280,6 +318,13 @@ impl Entry {
             WireEntry::Updated(update) => Self::Updated(Arc::new(update.update()?)),
             WireEntry::Held(lease) => Self::Held(lease.kept()?),
             WireEntry::Free(section) => Self::Free { section: section_id(section)? },
+            WireEntry::Reserved(reservation) => {
+                let (section, holder, length) = reservation.parts()?;
+                Self::Reserved { section, holder, length }
+            }
+            WireEntry::Unreserved(section, who) => {
+                Self::Unreserved { section: section_id(section)?, holder: who.holder()? }
+            }
             WireEntry::AliveFrom(agent, from) => Self::AliveFrom { agent: agent_id(&agent)?, from },
             WireEntry::LivesOver => Self::LivesOver,
         })
@@ -438,11 +483,18 @@ impl WireHolder<'_> {
 
 impl WireLease<'_> {
     fn kept(self) -> Result<Kept<SectionId, Holder>, RecordError> {
+        if !(1..=DEPTH_MAX).contains(&self.depth) || self.ops.len() > OPS_MAX {
+            return Err(damaged("a lock is deeper than any".into()));
+        }
         Ok(Kept {
             section: section_id(self.section)?,
             holder: self.holder.holder()?,
             token: Token::from_u64(self.token),
             length: self.length,
+            depth: self.depth,
+            rank: if self.person { Rank::Person } else { Rank::Agent },
+            hold_max: self.hold_max,
+            ops: self.ops.into_iter().map(Op::from).collect(),
         })
     }
 }
@@ -462,7 +514,49 @@ fn wire_lease(lease: &Kept<SectionId, Holder>) -> WireLease<'_> {
         holder: (&lease.holder).into(),
         token: lease.token.as_u64(),
         length: lease.length,
+        depth: lease.depth,
+        person: lease.rank == Rank::Person,
+        hold_max: lease.hold_max,
+        ops: lease.ops.iter().copied().map(WireOp::from).collect(),
     }
+}
+
+fn wire_reservation(section: SectionId, holder: &Holder, length: Duration) -> WireReservation<'_> {
+    WireReservation(section.number(), holder.into(), length)
+}
+
+impl WireReservation<'_> {
+    fn parts(self) -> Result<(SectionId, Holder, Duration), RecordError> {
+        let Self(section, who, length) = self;
+        Ok((section_id(section)?, who.holder()?, length))
+    }
+}
+
+impl From<Op> for WireOp {
+    fn from(op: Op) -> Self {
+        let (released, id) = match op {
+            Op::Lock(id) => (false, id.as_u128()),
+            Op::Release(id) => (true, id.as_u128()),
+        };
+        let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or_default();
+        Self(released, half(id >> 64), half(id))
+    }
+}
+
+impl From<WireOp> for Op {
+    fn from(WireOp(released, high, low): WireOp) -> Self {
+        let id = OpId::from_u128(u128::from(high) << 64 | u128::from(low));
+        if released { Self::Release(id) } else { Self::Lock(id) }
+    }
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_one(depth: &u32) -> bool {
+    *depth == 1
 }
 
 fn unknown_form(found: u32) -> RecordError {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ggml_agent_core::lease::{Limits, OnBusy, Token};
+use ggml_agent_core::lease::{DEPTH_MAX, Kept, Limits, OnBusy, Op, OpId, Rank, Token};
 
 use super::{Entry, FORMAT, Record, RecordError};
 use smallvec::smallvec;
@@ -103,6 +103,45 @@ fn d13_the_bytes_of_a_form_never_change() {
         assert_eq!(entry.encode(), bytes, "{entry:?}");
         assert_eq!(Entry::decode(&bytes), Ok(entry.clone()));
     }
+}
+
+/// What locks have had since they are counted, preempted and reserved: it stands behind what was there.
+#[test]
+fn d13_counted_locks_and_reservations_are_kept_and_old_bytes_have_none() {
+    let (section, one) = (SectionId::nth(1), holder("one", 1));
+    let plain = Kept::new(section, one.clone(), Token::from_u64(1), LEASE);
+    let op = OpId::from_u128(u128::MAX - 1);
+    let deep = Kept {
+        depth: 2,
+        rank: Rank::Person,
+        hold_max: Some(s(60)),
+        ops: vec![
+            Op::Lock(op),
+            Op::Release(OpId::from_u128(7)),
+            Op::Lock(OpId::from_u128(1 << 64)),
+        ],
+        ..plain.clone()
+    };
+    let entries = [
+        ("held_deep", Entry::Held(deep)),
+        ("reserved", Entry::Reserved { section, holder: holder("two", 3), length: s(20) }),
+        ("unreserved", Entry::Unreserved { section, holder: holder("two", 3) }),
+    ];
+    let mut record = started(&document()).record();
+    for (n, (name, entry)) in entries.iter().enumerate() {
+        assert_eq!(entry.encode(), golden(FORMAT, name));
+        assert_eq!(Entry::decode(&golden(FORMAT, name)).as_ref(), Ok(entry));
+        record.apply(entry).unwrap();
+        assert_eq!(Record::decode(FORMAT, &record.encode()).as_ref(), Ok(&record), "after {n}");
+        if n == 1 {
+            let mut next = Coordinator::resume(record.clone(), Limits::DEFAULT, s(100));
+            assert_eq!(next.record(), record);
+            assert_eq!(next.end_all_lives(s(101)).outs.len(), 2, "a lock and a reservation");
+        }
+    }
+    assert!(record.apply(&entries[2].1).is_err(), "it was not reserved any more");
+    let too_deep = Entry::Held(Kept { depth: DEPTH_MAX + 1, ..plain });
+    assert!(matches!(Entry::decode(&too_deep.encode()), Err(RecordError::Damaged { .. })));
 }
 
 #[test]

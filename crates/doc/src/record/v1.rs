@@ -173,7 +173,8 @@ pub(super) fn record(bytes: &[u8]) -> Result<Record, RecordError> {
         lives.end_before(&agent_id(&agent)?, from);
     }
     let history = History::default();
-    Ok(Record { sheet, history, last_token: Token::from_u64(wire.last_token), leases, lives })
+    let (last_token, reservations) = (Token::from_u64(wire.last_token), BTreeMap::new());
+    Ok(Record { sheet, history, last_token, leases, reservations, lives })
 }
 
 /// The entry of these bytes.
@@ -200,11 +201,8 @@ pub(super) fn entry(bytes: &[u8]) -> Result<Entry, RecordError> {
 
 impl WireLease<'_> {
     fn kept(self) -> Result<Kept<SectionId, Holder>, RecordError> {
-        Ok(Kept {
-            section: section_id(self.section)?,
-            holder: Holder::new(agent_id(&self.holder.0)?, self.holder.1),
-            token: Token::from_u64(self.token),
-            length: self.length,
-        })
+        let holder = Holder::new(agent_id(&self.holder.0)?, self.holder.1);
+        let (section, token) = (section_id(self.section)?, Token::from_u64(self.token));
+        Ok(Kept::new(section, holder, token, self.length))
     }
 }

@@ -3,11 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ggml_agent::{ExitReason, Supervisor};
+use ggml_agent::{Addr, ExitReason, Supervisor};
 use ggml_agent_core::lease::OnBusy;
-use ggml_agent_doc::{DocEvent, DocEventKind, DocNote, Edit, EditError, Lock, LockDenied};
+use ggml_agent_doc::coordinator::{GRACE, LockError};
+use ggml_agent_doc::{
+    CallError, Client, DocEvent, DocEventKind, DocNote, Edit, EditError, Holder, Kind, Lock,
+    LockDenied,
+};
 
-use crate::support::{Do, House, LEASE, edit, lock};
+use crate::support::{Do, House, LEASE, Locked, Writer, edit, id, lock};
 
 #[tokio::test(start_paused = true)]
 async fn d01_d04_a_second_lock_is_denied_with_holder_and_deadline() {
@@ -151,4 +155,72 @@ async fn d05_several_sections_are_locked_all_or_none() {
         Lock { sections: house.sections.iter().copied().collect::<BTreeSet<_>>(), ..house.deny(0) };
     assert!(lock(&two, both).await.is_err());
     assert!(lock(&one, house.deny(0)).await.is_ok(), "the first section was not kept by two");
+}
+
+/// As `lock`, however long it takes.
+async fn wait(writer: &Addr<Writer>, lock: Lock) -> Locked {
+    let long = Duration::from_secs(10_000);
+    writer.ask_within(long, |reply| Do::Lock(lock, reply)).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn d03_a_lease_of_a_holder_at_work_is_renewed_and_ends_when_it_rests() {
+    let house = House::new().await;
+    let (one, two) = (house.writer("one").await, house.writer("two").await);
+    let first = lock(&one, house.deny(0)).await.unwrap()[0];
+    let (go_on, until) = tokio::sync::oneshot::channel();
+    one.tell(Do::Hold(until)).unwrap();
+    let until = Some(house.system.clock().now() + 3 * LEASE);
+    let wish = Lock { on_busy: OnBusy::Queue { until }, ..house.queue(0) };
+    let waited = wait(&two, wish).await;
+    assert_eq!(waited, Err(LockDenied::WaitEnded), "its handler still runs");
+    go_on.send(()).unwrap();
+    let notes = one.ask(Do::Notes).await.unwrap();
+    assert!(notes.is_empty(), "{notes:?}");
+    let next = wait(&two, house.queue(0)).await.unwrap()[0];
+    assert!(next.token > first.token && next.deadline >= 4 * LEASE, "{next:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn d03_nobody_holds_a_section_for_ever_however_busy() {
+    let house = House::new().await;
+    let (one, two) = (house.writer("one").await, house.writer("two").await);
+    lock(&one, house.deny(0)).await.unwrap();
+    let (_go_on, until) = tokio::sync::oneshot::channel();
+    one.tell(Do::Hold(until)).unwrap();
+    let since = house.system.clock().now();
+    wait(&two, house.queue(0)).await.unwrap();
+    let waited = house.system.clock().now() - since;
+    assert_eq!(waited.as_secs(), ggml_agent_core::lease::Limits::DEFAULT.hold_max.as_secs());
+}
+
+#[tokio::test(start_paused = true)]
+async fn d04_a_person_takes_a_lock_from_an_agent_after_its_grace() {
+    let house = House::new().await;
+    let one = house.writer("one").await;
+    let old = lock(&one, house.deny(0)).await.unwrap()[0];
+    let person = |name: &str| Client::unwatched(Holder::of(Kind::Person, id(name), 1));
+    let (anna, bob) = (person("@anna"), person("@bob"));
+    assert_eq!(
+        house.document.preempt(&anna, house.deny(0)).await.unwrap(),
+        None,
+        "after the grace"
+    );
+    edit(&one, Edit::locked(house.sections[0], old.token, "# saved\n\n")).await.unwrap();
+    let notes = one.ask(Do::Notes).await.unwrap();
+    assert!(matches!(notes[..], [DocNote::LockRevoking { token, .. }] if token == old.token));
+    tokio::time::advance(GRACE).await;
+    let held = house.document.look(|document, now| {
+        document.lease(document.snapshot().sections[0].id, now).map(|lease| lease.holder.clone())
+    });
+    assert_eq!(held.await.unwrap().as_ref(), Some(anna.holder()));
+    let late = edit(&one, Edit::locked(house.sections[0], old.token, "# late\n\n")).await;
+    assert!(matches!(late, Err(CallError::Refused(EditError::Stale(_)))), "{late:?}");
+    let refused = house.document.preempt(&bob, house.deny(0)).await.unwrap_err();
+    assert!(
+        matches!(refused, CallError::Refused(LockError::NoPrecedence { .. })),
+        "a person does not give way: {refused:?}"
+    );
+    assert!(house.document.force_release(bob.holder(), house.sections[0]).await.unwrap().is_some());
+    assert!(lock(&one, house.deny(0)).await.is_ok(), "free again");
 }

@@ -177,6 +177,36 @@ fn what_waits_for_something_missing_is_never_taken_in_anothers_name() {
     let received = accept(&mut mirror, &first);
     assert_eq!((mirror.text(&section("s1")).unwrap().len(), received.missing), (5, false));
     assert!(!mirror.text(&section("s1")).unwrap().contains('b'));
+
+    // The same, where the missing one is another client's.
+    let mut mirror = open(&[("s1", "text")]);
+    let (peer, refused) = (editor(&mirror, 7), editor(&mirror, 8));
+    let first = edit(&peer, "s1", 0, 0, "a");
+    give(&refused, &first);
+    let second = edit(&refused, "s1", 1, 0, "b");
+    let received = refuse(&mut mirror, &second, "s1");
+    assert_eq!(received, Received { missing: true, ..Received::default() });
+    assert!(!accept(&mut mirror, &first).missing);
+    assert_eq!(mirror.text(&section("s1")), Some("atext"));
+}
+
+#[test]
+fn what_yrs_does_not_report_is_found_all_the_same() {
+    let mut mirror = open(&[("s1", "a😀b")]);
+    let doc = Doc::with_options(yrs::Options {
+        offset_kind: yrs::OffsetKind::Utf16,
+        ..yrs::Options::with_client_id(yrs::ClientID::new(9))
+    });
+    give(&doc, &mirror.diff(&[0]).unwrap());
+    let vector = doc.transact().state_vector();
+    // Into the middle of the pair, and out again: nothing came and nothing went, but the pair is broken.
+    edit(&doc, "s1", 2, 0, "x");
+    edit(&doc, "s1", 2, 1, "");
+    let update = doc.transact().encode_diff_v1(&vector);
+    let received = accept(&mut mirror, &update);
+    let broken = Splice { at: 1, del: 4, insert: "\u{fffd}\u{fffd}".into() };
+    assert_eq!(received.changes, [(section("s1"), vec![broken])]);
+    assert_eq!((text(&doc, "s1").as_str(), mirror.agrees()), ("a\u{fffd}\u{fffd}b", true));
 }
 
 #[test]
@@ -226,14 +256,21 @@ fn an_update_that_cannot_be_an_editors_is_refused_whole() {
 #[test]
 fn a_hole_in_an_update_ends_it() {
     let mut mirror = open(&[("s1", "text")]);
-    // "x" at clock 0, a hole of 3, and something behind it; two clients below, one of which begins too late.
-    let mut update = vec![2, 3, 9, 0, 4, 1, 4, b's', b'/', b's', b'1', 1, b'x', 10, 3, 0, 2];
-    update.extend([1, 8, 70, 0, 1, 0]);
-    let received = accept(&mut mirror, &update);
-    assert!(received.missing);
+    let clock = |mirror: &YrsMirror, client| {
+        let vector = StateVector::decode_v1(&mirror.state_vector()).unwrap();
+        vector.get(&yrs::ClientID::new(client))
+    };
+    // "x" at clock 0, a hole of 3, and something behind it.
+    let update = [1, 3, 9, 0, 4, 1, 4, b's', b'/', b's', b'1', 1, b'x', 10, 3, 0, 2, 0];
+    assert!(accept(&mut mirror, &update).missing);
     assert!(mirror.text(&section("s1")).unwrap().contains('x'));
-    let vector = StateVector::decode_v1(&mirror.state_vector()).unwrap();
-    assert_eq!([9, 8].map(|id| vector.get(&yrs::ClientID::new(id))), [1, 0]);
+    assert_eq!(clock(&mirror, 9), 1);
+    // What fills the hole does not bring back what was behind it.
+    assert!(!accept(&mut mirror, &[1, 1, 9, 1, 0, 3, 0]).missing);
+    assert_eq!(clock(&mirror, 9), 4);
+    // A client that begins too late.
+    assert!(accept(&mut mirror, &[1, 1, 8, 70, 0, 1, 0]).missing);
+    assert_eq!(clock(&mirror, 8), 0);
 }
 
 #[test]

@@ -109,9 +109,7 @@ impl<M: Mirror> Room<M> {
         }
         step.updates.extend(update.into_iter().chain(undo));
         (step.changes, step.refused) = (changes, refused);
-        for update in step.updates.clone() {
-            self.collect(update, now);
-        }
+        self.collect(step.updates.iter().cloned(), now);
         Ok(())
     }
 }

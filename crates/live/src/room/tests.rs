@@ -250,6 +250,58 @@ fn a_connection_speaks_for_nobody_but_the_client_it_announced() {
 }
 
 #[test]
+fn each_is_told_of_the_others_and_never_of_itself() {
+    let mut room = room_with("");
+    let mut editors = [Editor::new(100), Editor::new(200)];
+    let conns = [(A, client(100)), (B, client(200))];
+    for again in 0..3 {
+        let now = ms(again * 10_000);
+        for (conn, own) in conns {
+            connect(&mut room, conn, "x", now);
+            accept(&mut room, conn, &say(own, 5, "{}"), now);
+        }
+        run(&mut room, now + ms(1_000));
+        for moved in 0..3 {
+            let now = now + ms(1_000 + moved * 1_000);
+            for ((conn, own), editor) in conns.into_iter().zip(&mut editors) {
+                editor.hear(&drain(&mut room, conn, now));
+                accept(&mut room, conn, &say(own, 6 + moved, &format!(r#"{{"x":{moved}}}"#)), now);
+            }
+            run(&mut room, now + ms(500));
+            let [ann, ben] = &mut editors;
+            for (conn, editor, other) in [(A, ann, 200), (B, ben, 100)] {
+                editor.hear(&drain(&mut room, conn, now + ms(500)));
+                let said = &editor.there[&other].1;
+                assert!(said.contains(&format!(r#""x":{moved}"#)), "{said} after {moved}");
+                assert!(!editor.there.contains_key(&editor.doc.client_id().get()));
+            }
+        }
+        conns.iter().for_each(|(conn, _)| room.disconnect(*conn, now + ms(5_000)));
+    }
+}
+
+#[test]
+fn a_second_window_of_one_person_does_not_take_over_the_first_by_its_echo() {
+    let mut room = room_with("");
+    let (mut ben, ann, window) = (Editor::new(200), client(100), ConnId(3));
+    connect(&mut room, B, "ben", ms(0));
+    connect(&mut room, A, "ann", ms(0));
+    connect(&mut room, window, "ann", ms(0));
+    accept(&mut room, A, &say(ann, 1, r#"{"x":1}"#), ms(0));
+    run(&mut room, ms(1_000));
+    for frame in drain(&mut room, window, ms(1_000)) {
+        if let Ok(Message::Awareness(said)) = Message::decode(&frame) {
+            accept(&mut room, window, &Message::Awareness(said), ms(1_000));
+        }
+    }
+    assert_eq!(room.presences.bound(window), None);
+    accept(&mut room, A, &say(ann, 2, r#"{"x":2}"#), ms(1_001));
+    run(&mut room, ms(2_000));
+    ben.hear(&drain(&mut room, B, ms(2_000)));
+    assert!(ben.there[&100].1.contains(r#""x":2"#), "{:?}", ben.there);
+}
+
+#[test]
 fn what_a_client_says_of_itself_is_stamped_with_who_it_is() {
     let mut room = room_with("");
     let (mut ben, ann) = (Editor::new(200), client(100));
@@ -361,13 +413,14 @@ fn presence_is_one_frame_for_all_changes_of_200_ms() {
 fn the_lock_table_is_in_the_servers_presence() {
     let mut room = room_with("");
     connect(&mut room, A, "ann", ms(0));
-    drain(&mut room, A, ms(0));
-    room.locks(r#"{"locks":{"s1":"ben"}}"#, ms(10)).unwrap();
-    assert!(room.locks("{", ms(10)).is_err());
-    assert!(room.locks(&"7".repeat(limits::FACTS_LEN_MAX + 1), ms(10)).is_err());
-    run(&mut room, ms(300));
     let mut ann = Editor::new(100);
-    ann.hear(&drain(&mut room, A, ms(300)));
+    run(&mut room, ms(1_000));
+    ann.hear(&drain(&mut room, A, ms(1_000)));
+    room.locks(r#"{"locks":{"s1":"ben"}}"#, ms(1_000)).unwrap();
+    assert!(room.locks("{", ms(1_000)).is_err());
+    assert!(room.locks(&"7".repeat(limits::FACTS_LEN_MAX + 1), ms(1_000)).is_err());
+    run(&mut room, ms(1_200));
+    ann.hear(&drain(&mut room, A, ms(1_200)));
     let state = &ann.there[&room.mirror().client().get()].1;
     assert_eq!(state, r#"{"server":{"locks":{"s1":"ben"}}}"#);
 }
@@ -441,7 +494,13 @@ fn a_reader_that_stalls_is_given_one_frame_that_makes_up_for_all() {
         connect(&mut room, conn, name, ms(0));
         editor.join(&mut room, conn, ms(0));
     }
-    let mut now = ms(0);
+    run(&mut room, ms(1_000));
+    ben.hear(&drain(&mut room, B, ms(1_000)));
+    // What is lost with the queue: that somebody is there, and a question.
+    let mut now = ms(1_000);
+    accept(&mut room, A, &say(client(100), 1, "{}"), now);
+    let unknown = Bytes::from_static(&[1, 1, 77, 70, 0, 1, 0]);
+    accept(&mut room, B, &Message::Update(&unknown), now);
     let mut most = 0;
     for word in 0..2 * limits::OUTBOX_FRAMES_MAX {
         let at = u32::try_from(ann.text().len()).unwrap();
@@ -456,10 +515,13 @@ fn a_reader_that_stalls_is_given_one_frame_that_makes_up_for_all() {
     assert_eq!(room.outgoing(now).collect::<Vec<_>>(), [B]);
     let frames = drain(&mut room, B, now);
     assert!(frames.len() <= 4, "{} frames", frames.len());
+    let question = |frame: &Bytes| matches!(Message::decode(frame), Ok(Message::SyncStep1(_)));
+    assert!(frames.iter().any(question));
     let bytes: usize = frames.iter().map(Bytes::len).sum();
     assert!(bytes < 8_000, "{bytes} bytes for what the reader lacks");
     ben.hear(&frames);
     assert_eq!(ben.text(), ann.text());
+    assert!(ben.sees(client(100)));
 }
 
 #[test]

@@ -5,7 +5,9 @@
     reason = "tests; helpers outside of a test function too"
 )]
 
+mod beside;
 mod convergence;
 mod hostile;
 mod node;
 mod random;
+mod wire;

@@ -20,6 +20,7 @@ pub(crate) struct Node {
     output: ChildStdout,
     batch: Vec<u8>,
     commands: usize,
+    heard: usize,
 }
 
 impl Node {
@@ -41,7 +42,7 @@ impl Node {
             return None;
         };
         let (input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        Some(Self { child, input, output, batch: Vec::new(), commands: 0 })
+        Some(Self { child, input, output, batch: Vec::new(), commands: 0, heard: 0 })
     }
 
     /// Queues a command; its answer is the one with the given number of [`flush`](Self::flush).
@@ -115,6 +116,29 @@ impl Node {
         answer
     }
 
+    /// The socket of a client opens; the answer is the frames it sends.
+    pub(crate) fn hello(&mut self, doc: u64) -> usize {
+        self.command(8, doc)
+    }
+
+    /// A client hears a frame; the answer is the frames it sends.
+    pub(crate) fn hear(&mut self, doc: u64, frame: &[u8]) -> usize {
+        self.heard += 1;
+        let answer = self.command(9, doc);
+        self.bytes(frame);
+        answer
+    }
+
+    /// Frames that clients heard so far.
+    pub(crate) fn heard(&self) -> usize {
+        self.heard
+    }
+
+    /// The answer is the names of all others that a client sees.
+    pub(crate) fn states(&mut self, doc: u64) -> usize {
+        self.command(10, doc)
+    }
+
     /// Sends what is queued, and gives the answers.
     pub(crate) fn flush(&mut self) -> Vec<Vec<u8>> {
         let len = u32::try_from(self.batch.len()).unwrap().to_le_bytes();
@@ -131,9 +155,19 @@ impl Node {
     }
 }
 
+/// The frames of an answer that is several.
+pub(crate) fn parts(mut bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut parts = Vec::new();
+    while !bytes.is_empty() {
+        parts.push(answer(&mut bytes));
+    }
+    parts
+}
+
 /// Past the capture of the test's output: a test that did not run should be seen.
 fn skip(test: &str, why: &str) {
-    writeln!(std::io::stderr(), "skipped {test}: {why}").unwrap();
+    let line = format!("skipped {test}: {why}\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
 fn answer(rest: &mut &[u8]) -> Vec<u8> {

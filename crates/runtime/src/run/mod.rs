@@ -7,6 +7,7 @@ mod agent;
 mod context;
 mod journal;
 mod mail;
+mod retention;
 mod shelf;
 
 use std::future::Future;
@@ -19,6 +20,7 @@ pub use self::agent::{RunAgent, RunMsg};
 pub use self::context::{RunContext, RunError};
 pub use self::journal::{JournalError, RunRecord, RunStatus, SignalRecord, StepRecord};
 pub use self::mail::{RunMail, Untaken};
+pub use self::retention::{Expired, Retention};
 pub use self::shelf::{RunSummary, Runs};
 
 /// Work in steps, each of which is done once: its result is on disk before the next step begins.

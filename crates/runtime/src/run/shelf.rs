@@ -86,6 +86,12 @@ impl Runs {
         }
     }
 
+    /// The agent of the run of this name, as the store has it; `None` if no run can have this name.
+    #[must_use]
+    pub fn agent(name: &str) -> Option<AgentId> {
+        agent_of(name).ok()
+    }
+
     /// Forgets a run with all that it has; false if there is none of this name.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ use ggml_agent::{
     ChildSpec, DurableSendError, Flow, IdempotencyKey, Options, Report, RunContext, RunMail,
     RunStatus, Runs, Supervisor, System, TokioClock,
 };
+use ggml_agent_store::{Medium, Sqlite};
 use tokio::sync::Notify;
 
 use crate::support::until;
@@ -180,6 +181,52 @@ async fn q11_a_run_that_is_killed_anywhere_ends_as_one_that_never_was() {
         assert!(n_writes > 60, "{n_writes}");
         n_writes = 1;
     }
+}
+
+/// Every so many writes, since each process waits for the disk; above, it is every one in memory.
+const KILLS_APART: usize = 9;
+
+#[tokio::test(start_paused = true)]
+async fn q11_a_run_that_is_killed_goes_on_from_its_file() {
+    let (mut kills, mut expected) = (0, None);
+    for (n_writes, dies_after) in (1..).step_by(KILLS_APART).zip([true, false].into_iter().cycle())
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || {
+            let options = ggml_agent_store::Options { medium: Medium::Any, ..Default::default() };
+            Sqlite::open(folder.path(), options).unwrap()
+        };
+        let world = World::default();
+        let mut was_killed = false;
+        // The first process knows what is expected.
+        let lives = if expected.is_none() { vec![i64::MAX] } else { vec![n_writes, i64::MAX] };
+        for life in lives {
+            let sqlite = open();
+            let completed = process(&StoreRef::new(sqlite.clone()), &world, life, dies_after).await;
+            // What the process still has in hand gets no answer from a file that is closed.
+            sqlite.close().await.unwrap();
+            if completed {
+                break;
+            }
+            was_killed = true;
+        }
+        let sqlite = open();
+        let checked = sqlite.check().await.unwrap();
+        assert!(checked.is_whole(), "at {n_writes}: {checked:?}");
+        let record = Runs::of(&StoreRef::new(sqlite)).show("author").await.unwrap().unwrap();
+        let document = record.output::<String>().unwrap().unwrap();
+        let is_first = expected.is_none();
+        assert_eq!(*expected.get_or_insert(document.clone()), document, "at {n_writes}");
+        let n_paid: u32 = world.paid.lock().unwrap().values().sum();
+        assert!(n_paid - 22 <= record.n_repeated(), "at {n_writes}: {n_paid}");
+        assert!(record.n_repeated() <= 1, "at {n_writes}");
+        assert_eq!(world.effects.lock().unwrap().len(), 6, "at {n_writes}");
+        if !was_killed && !is_first {
+            break;
+        }
+        kills += u32::from(was_killed);
+    }
+    assert!(kills >= 6, "{kills}");
 }
 
 /// Fails at its second step until it may go on; then waits for ever in its third.

@@ -20,13 +20,13 @@ const PAGE: usize = 256;
 struct Check<'a> {
     engine: &'a Engine,
     found: Checked,
-    /// Messages, and uses of large contents.
-    messages: u64,
+    /// Rows of messages, and uses of large contents.
+    rows: u64,
     uses: BTreeMap<Hash, i64>,
 }
 
 pub(super) fn check(engine: &Engine) -> Result<Checked, Fault> {
-    let mut check = Check { engine, found: Checked::default(), messages: 0, uses: BTreeMap::new() };
+    let mut check = Check { engine, found: Checked::default(), rows: 0, uses: BTreeMap::new() };
     check.pages()?;
     for (name, why) in &engine.set_aside {
         check.note(format!("agent \"{name}\""), why.clone());
@@ -35,6 +35,15 @@ pub(super) fn check(engine: &Engine) -> Result<Checked, Fault> {
     check.dead_letters()?;
     check.contents()?;
     Ok(check.found)
+}
+
+/// Looks at every record of one agent; what is damaged is an error.
+pub(super) fn one(engine: &Engine, name: &AgentId) -> Result<(), Fault> {
+    let mut check = Check { engine, found: Checked::default(), rows: 0, uses: BTreeMap::new() };
+    match names::find(&engine.conn, &engine.heads, name)? {
+        Some(id) => check.agent(Agent::load(&engine.conn, id)?),
+        None => Ok(()),
+    }
 }
 
 impl Check<'_> {
@@ -88,8 +97,8 @@ impl Check<'_> {
             self.sort(what, checked)?;
         }
         let rows = self.count("SELECT count(*) FROM messages")?;
-        if rows != self.messages && self.found.is_whole() {
-            let why = format!("there are {rows} messages, and agents have {}", self.messages);
+        if rows != self.rows && self.found.is_whole() {
+            let why = format!("there are {rows} rows of messages, and agents have {}", self.rows);
             self.note("the mailboxes".into(), why);
         }
         Ok(())
@@ -112,12 +121,12 @@ impl Check<'_> {
                     self.used(&mail.body);
                 }
                 count += page.len() as u64;
+                self.rows += page.iter().filter(|mail| mail.ends_row).count() as u64;
             }
             if count != agent.lane(lane).count {
                 let why = format!("{count} of {} messages are there", agent.lane(lane).count);
                 return Err(damaged(format!("the mailbox of {whose}"), why));
             }
-            self.messages += count;
             self.found.records += count;
         }
         if bytes != agent.queued_bytes {

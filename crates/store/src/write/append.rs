@@ -61,6 +61,7 @@ fn make_room(parts: &mut Parts<'_>, envelope: &Envelope) -> Result<(), Fault> {
         Priority::Normal => Priority::High,
     };
     let Parts { conn, heads, agent, .. } = parts;
+    mail::write_out(conn, agent)?;
     for lane in [envelope.priority, other] {
         while !agent.has_room_for(envelope.payload.len() as u64) && agent.lane(lane).count > 0 {
             let eldest = mail::behind(conn, agent, lane, 0, 1)?;

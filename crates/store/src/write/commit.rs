@@ -77,7 +77,7 @@ fn begin(conn: &Connection, agent: &Agent, begun: &[Position]) -> Result<(), Fau
     for position in positions {
         for lane in LANES {
             if let Some(mail) = mail::at(conn, agent, lane, position)? {
-                mail::count_attempt(conn, agent, lane, mail)?;
+                mail::count_attempt(conn, agent, lane, &mail)?;
             }
         }
     }

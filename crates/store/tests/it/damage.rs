@@ -5,10 +5,10 @@ use std::path::Path;
 
 use ggml_agent_core::store::{
     Bounds, Commit, Epoch, OnFull, Once, Open, Position, Read, Revision, Snapshot, StoreError,
-    Tables, Timer, Watermarks, Write,
+    Tables, Timer, Watermarks, Write, Written,
 };
 use ggml_agent_core::{Envelope, Priority};
-use ggml_agent_store::{FILE, OpenError, Options, Sqlite};
+use ggml_agent_store::{FILE, OpenError, Options, Release, Sqlite};
 
 use crate::common::{Folder, Waiter, begin, id, letter, letter_of, number, open, options};
 
@@ -35,6 +35,22 @@ pub(crate) fn writes() -> Vec<Write> {
             commit.set.push(Timer { key: key.into(), due_ms: 1_700_000_000_000, envelope });
         }
         commit.once.push(Once { key: "call".into(), result: format!("{name} paid").into() });
+        all.push(Write::Commit(Box::new(commit)));
+    }
+    all
+}
+
+/// And what format 1 had not: runs of messages that came together, one of which is partly done with.
+pub(crate) fn writes_of_format_2() -> Vec<Write> {
+    let mut all = writes();
+    for (agent, name) in (0..).zip(NAMES) {
+        let mail = |n: u64| letter(name, 300 + agent * 10 + n);
+        let lane = |n: u64| if n == 2 { Priority::High } else { Priority::Normal };
+        all.push(Write::AppendAll((0..6).map(|n| mail(n).with_priority(lane(n))).collect()));
+        // Position 7 is the first of the run in the user lane, 9 the one in the priority lane.
+        let applied = Watermarks { high: Position(4), normal: Position(8) };
+        let mut commit = Commit::new(id(name), Epoch(1), Revision(1), applied);
+        commit.begun = vec![Position(9), Position(10), Position(12)];
         all.push(Write::Commit(Box::new(commit)));
     }
     all
@@ -146,7 +162,7 @@ fn flips(len: usize, samples: usize) -> impl Iterator<Item = usize> {
 #[test]
 fn q14_a_flipped_bit_in_the_file_is_noticed_or_harmless() {
     let (folder, image, waiter) = (Folder::new("flip"), Folder::new("flip-image"), Waiter::new());
-    let writes = writes();
+    let writes = writes_of_format_2();
     drop(carried_out(&folder, &waiter, &writes));
     let whole = fs::read(folder.file(FILE)).expect("the file");
     let truths = [truth(&writes)];
@@ -166,7 +182,7 @@ fn q14_a_flipped_bit_in_the_file_is_noticed_or_harmless() {
 #[test]
 fn a_flipped_bit_in_the_log_is_noticed_unless_it_looks_like_the_last_write_torn() {
     let (folder, image, waiter) = (Folder::new("log"), Folder::new("log-image"), Waiter::new());
-    let writes = writes();
+    let writes = writes_of_format_2();
     let store = carried_out(&folder, &waiter, &writes);
     let log = format!("{FILE}-wal");
     let (file, whole) = (
@@ -234,6 +250,65 @@ fn q14_a_damaged_message_sets_its_mailbox_aside_and_nothing_else() {
         left.windows(text.len()).any(|window| window == &bytes[at..at + text.len()]),
         "deleted"
     );
+}
+
+#[test]
+fn q14_an_agent_that_was_set_aside_is_used_again_when_it_is_whole_or_forgotten() {
+    let (folder, waiter) = (Folder::new("lifted"), Waiter::new());
+    let mut writes = writes();
+    // Large contents, of which one is the damaged agent's alone.
+    for (name, fill) in [("alpha", b'y'), ("beta", b'y'), ("beta", b'z')] {
+        let mail = letter_of(name, 500 + u64::from(fill), vec![fill; 256 * 1024 + 1]);
+        writes.push(Write::Append(mail));
+    }
+    drop(carried_out(&folder, &waiter, &writes));
+    let text = b"message 105";
+    let flip = || {
+        let mut bytes = fs::read(folder.file(FILE)).expect("the file");
+        let is_there = |window: &[u8]| window[..9] == text[..9] && window[10] == text[10];
+        let at = bytes.windows(text.len()).position(is_there).expect("in the file");
+        bytes[at + 9] ^= 1;
+        fs::write(folder.file(FILE), &bytes).expect("a file");
+    };
+    let release = |store: &Sqlite, name| waiter.on(store.release(id(name))).expect("open");
+    flip();
+    let store = open(&folder.0);
+    assert_eq!(release(&store, "beta"), Release::NotSetAside, "nobody has met the damage");
+    waiter.write(&store, begin("beta")).expect("its user lane is not read for that");
+    let read = reads().into_iter().nth(4).expect("that of beta");
+    assert!(matches!(waiter.read(&store, read.clone()), Err(StoreError::Quarantined { .. })));
+    assert!(
+        matches!(release(&store, "beta"), Release::Damaged(damage) if damage.why.contains("checksum"))
+    );
+    assert!(!waiter.on(store.discard(id("alpha"))).expect("open"), "only what was set aside");
+    drop(store);
+    // Repaired: it goes on where it stood, also after the next start.
+    flip();
+    let store = open(&folder.0);
+    assert_eq!(release(&store, "beta"), Release::Released);
+    drop(store);
+    let store = open(&folder.0);
+    let mut tables = truth(&writes);
+    tables.write(begin("beta")).expect("as above");
+    assert_eq!(waiter.read(&store, read.clone()), tables.read(&read));
+    assert_eq!(waiter.on(store.stats()).expect("open").quarantined, 0);
+    drop(store);
+    // Damaged for good: it is forgotten, and nothing else is.
+    flip();
+    let store = open(&folder.0);
+    assert!(waiter.read(&store, read.clone()).is_err());
+    assert!(waiter.on(store.discard(id("beta"))).expect("open"));
+    let checked = waiter.on(store.check()).expect("open");
+    assert!(checked.is_whole(), "{checked:?}");
+    assert_eq!(waiter.on(store.stats()).expect("open").blobs, 1, "the one that alpha has too");
+    assert!(matches!(waiter.read(&store, read), Err(StoreError::UnknownMailbox { .. })));
+    let mine = reads().into_iter().next().expect("that of alpha");
+    assert_eq!(waiter.read(&store, mine.clone()), tables.read(&mine));
+    // Who begins under its name is another: the old one's commits stay refused.
+    match waiter.write(&store, begin("beta")) {
+        Ok(Written::Opened(opened)) => assert_eq!(opened.epoch, Epoch(3)),
+        answer => panic!("{answer:?}"),
+    }
 }
 
 #[test]

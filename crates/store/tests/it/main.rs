@@ -8,6 +8,8 @@
 mod common;
 mod conformance;
 mod damage;
+#[cfg(target_os = "linux")]
+mod disk;
 mod golden;
 mod kill;
 mod opening;
