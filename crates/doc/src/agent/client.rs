@@ -11,6 +11,7 @@ use ggml_agent::{
 use ggml_agent_core::AgentId;
 use ggml_agent_core::lease::{Grant, Stale, Token};
 
+use super::command::CommandMsg;
 use super::{DocMsg, DocumentAgent, Look};
 use crate::coordinator::{
     Accepted, Command, Coordinator, Done, Edit, EditError, Holder, Lock, LockError, OpError, Query,
@@ -96,7 +97,7 @@ impl DocumentRef {
         command: Command,
     ) -> Result<Done, CallError<OpError>> {
         let holder = holder.clone();
-        self.call(|reply| DocMsg::Command { holder, command, reply }).await
+        self.call(|reply| CommandMsg::One { holder, command, reply }.into()).await
     }
 
     /// Carries out several commands as one, or none of them (D15): see [`Coordinator::batch`].
@@ -111,7 +112,7 @@ impl DocumentRef {
         commands: Vec<Command>,
     ) -> Result<Done, CallError<OpError>> {
         let holder = holder.clone();
-        self.call(|reply| DocMsg::Batch { holder, commands, reply }).await
+        self.call(|reply| CommandMsg::Batch { holder, commands, reply }.into()).await
     }
 
     /// Carries out several commands one after the other, each with an answer of its own; see
@@ -125,7 +126,7 @@ impl DocumentRef {
         commands: Vec<Command>,
     ) -> Result<Vec<Result<Done, OpError>>, AskError> {
         let holder = holder.clone();
-        let ask = |reply| DocMsg::Commands { holder, commands, reply };
+        let ask = |reply| CommandMsg::Each { holder, commands, reply }.into();
         self.addr.ask_within(CALL_DEADLINE, ask).await
     }
 
@@ -134,7 +135,7 @@ impl DocumentRef {
     /// # Errors
     /// [`CallError::Refused`] says what is wrong with the question.
     pub async fn query(&self, query: Query) -> Result<View, CallError<QueryError>> {
-        self.call(|reply| DocMsg::Query { query, reply }).await
+        self.call(|reply| CommandMsg::Query { query, reply }.into()).await
     }
 
     /// Gives a lock back (D2).

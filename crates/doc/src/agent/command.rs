@@ -1,13 +1,68 @@
 //! Commands and questions, as the agent of a document takes them.
 
-use ggml_agent::Context;
+use ggml_agent::{Context, Reply};
 
-use super::DocumentAgent;
+use super::effect::Effect;
 use super::event::DocEventKind;
-use crate::coordinator::{Command, Done, Holder, OpError, Query, QueryError, Source, Step, View};
+use super::{DocMsg, DocumentAgent};
+use crate::coordinator::{
+    Command, Done, EditError, Holder, OpError, Query, QueryError, Source, Step, View,
+};
+
+/// See the calls of [`DocumentRef`](super::DocumentRef).
+#[derive(Debug)]
+pub enum CommandMsg {
+    #[doc(hidden)]
+    One { holder: Holder, command: Command, reply: Reply<Result<Done, OpError>> },
+    #[doc(hidden)]
+    Batch { holder: Holder, commands: Vec<Command>, reply: Reply<Result<Done, OpError>> },
+    #[doc(hidden)]
+    Each { holder: Holder, commands: Vec<Command>, reply: Reply<Vec<Result<Done, OpError>>> },
+    #[doc(hidden)]
+    Query { query: Query, reply: Reply<Result<View, QueryError>> },
+}
+
+impl From<CommandMsg> for DocMsg {
+    fn from(message: CommandMsg) -> Self {
+        Self::Command(message)
+    }
+}
+
+impl CommandMsg {
+    /// Answers at once what nothing can be decided about now. Questions are answered from what is kept.
+    pub(super) fn turn_away(self) -> Option<Self> {
+        let unsaved = || OpError::from(EditError::Unsaved);
+        match self {
+            Self::One { reply, .. } | Self::Batch { reply, .. } => reply.send(Err(unsaved())),
+            Self::Each { commands, reply, .. } => {
+                reply.send(commands.iter().map(|_| Err(unsaved())).collect());
+            }
+            question @ Self::Query { .. } => return Some(question),
+        }
+        None
+    }
+}
 
 impl DocumentAgent {
-    pub(super) fn command(
+    pub(super) fn obey_command(&mut self, message: CommandMsg, ctx: &Context<Self>) {
+        match message {
+            CommandMsg::One { holder, command, reply } => {
+                let answer = self.command(&holder, &command, ctx);
+                self.hold(Effect::Command(reply, answer));
+            }
+            CommandMsg::Batch { holder, commands, reply } => {
+                let answer = self.batch(&holder, &commands, ctx);
+                self.hold(Effect::Command(reply, answer));
+            }
+            CommandMsg::Each { holder, commands, reply } => {
+                let answers = self.commands(&holder, &commands, ctx);
+                self.hold(Effect::Commands(reply, answers));
+            }
+            CommandMsg::Query { query, reply } => reply.send(self.answer(&query, ctx)),
+        }
+    }
+
+    fn command(
         &mut self,
         holder: &Holder,
         command: &Command,
@@ -19,7 +74,7 @@ impl DocumentAgent {
         answer
     }
 
-    pub(super) fn batch(
+    fn batch(
         &mut self,
         holder: &Holder,
         commands: &[Command],
@@ -31,7 +86,7 @@ impl DocumentAgent {
         answer
     }
 
-    pub(super) fn commands(
+    fn commands(
         &mut self,
         holder: &Holder,
         commands: &[Command],
@@ -46,7 +101,7 @@ impl DocumentAgent {
     }
 
     /// Answers from what readers may see.
-    pub(super) fn answer(&self, query: &Query, ctx: &Context<Self>) -> Result<View, QueryError> {
+    fn answer(&self, query: &Query, ctx: &Context<Self>) -> Result<View, QueryError> {
         if self.shown.is_none() {
             return self.coordinator.query(query, Self::now(ctx));
         }

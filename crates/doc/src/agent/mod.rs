@@ -27,14 +27,15 @@ use ggml_agent_core::lease::{Grant, Outcome, Stale, Token};
 
 use self::book::{Book, Way};
 pub use self::client::{CallError, Client, DocNote, DocumentRef, LockDenied};
+pub use self::command::CommandMsg;
 pub use self::companion::{Companion, Host};
 use self::effect::Effect;
 pub use self::event::{DocEvent, DocEventKind};
 use self::gate::Gate;
 use self::keeper::Keeper;
 use crate::coordinator::{
-    Accepted, Command, Coordinator, Done, Edit, EditError, Holder, Lock, LockError, OpError, Query,
-    QueryError, ReserveRefused, SectionView, Snapshot, SubscribeError, View,
+    Accepted, Coordinator, Edit, EditError, Holder, Lock, LockError, ReserveRefused, SectionView,
+    Snapshot, SubscribeError,
 };
 use crate::section::{Document, SectionId};
 use crate::sheet::Sheet;
@@ -79,13 +80,7 @@ pub enum DocMsg {
     #[doc(hidden)]
     Edit { holder: Holder, edit: Edit, reply: Reply<Result<Accepted, EditError>> },
     #[doc(hidden)]
-    Command { holder: Holder, command: Command, reply: Reply<Result<Done, OpError>> },
-    #[doc(hidden)]
-    Batch { holder: Holder, commands: Vec<Command>, reply: Reply<Result<Done, OpError>> },
-    #[doc(hidden)]
-    Commands { holder: Holder, commands: Vec<Command>, reply: Reply<Vec<Result<Done, OpError>>> },
-    #[doc(hidden)]
-    Query { query: Query, reply: Reply<Result<View, QueryError>> },
+    Command(CommandMsg),
     #[doc(hidden)]
     Subscribe { client: Client, reply: Reply<Result<Snapshot, SubscribeError>> },
     #[doc(hidden)]
@@ -295,12 +290,7 @@ impl DocumentAgent {
     fn turn_away(message: DocMsg) -> Option<DocMsg> {
         match message {
             DocMsg::Edit { reply, .. } => reply.send(Err(EditError::Unsaved)),
-            DocMsg::Command { reply, .. } | DocMsg::Batch { reply, .. } => {
-                reply.send(Err(EditError::Unsaved.into()));
-            }
-            DocMsg::Commands { commands, reply, .. } => {
-                reply.send(commands.iter().map(|_| Err(EditError::Unsaved.into())).collect());
-            }
+            DocMsg::Command(message) => return message.turn_away().map(DocMsg::Command),
             DocMsg::Preempt { reply, .. } => reply.send(Err(LockError::Unsaved)),
             DocMsg::Lock { reply, .. } => {
                 reply.send(Err(LockDenied::Refused(LockError::Unsaved)));
@@ -394,19 +384,7 @@ impl DocumentAgent {
                 let answer = self.edit(&holder, edit, ctx);
                 self.hold(Effect::Edit(reply, answer));
             }
-            DocMsg::Command { holder, command, reply } => {
-                let answer = self.command(&holder, &command, ctx);
-                self.hold(Effect::Command(reply, answer));
-            }
-            DocMsg::Batch { holder, commands, reply } => {
-                let answer = self.batch(&holder, &commands, ctx);
-                self.hold(Effect::Command(reply, answer));
-            }
-            DocMsg::Commands { holder, commands, reply } => {
-                let answers = self.commands(&holder, &commands, ctx);
-                self.hold(Effect::Commands(reply, answers));
-            }
-            DocMsg::Query { query, reply } => reply.send(self.answer(&query, ctx)),
+            DocMsg::Command(message) => self.obey_command(message, ctx),
             DocMsg::Subscribe { client, reply } => {
                 self.meet(&client, ctx);
                 let answer = self.subscribe(&client.holder, ctx);
