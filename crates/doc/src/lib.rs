@@ -45,8 +45,8 @@ pub use agent::{
 };
 pub use change::Splice;
 pub use coordinator::{
-    Accepted, Coordinator, Delivery, Edit, EditError, Holder, Kind, Lock, LockRow, Note, OpId, Out,
-    Splices,
+    Accepted, Command, Coordinator, Delivery, Done, Edit, EditError, Holder, Kind, Lock, LockRow,
+    Note, OnStale, Op, OpError, OpId, Out, Proposal, Query, Splices, View,
 };
 pub use rope::Text;
 pub use section::{Document, LoadError, Section, SectionId};

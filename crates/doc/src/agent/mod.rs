@@ -6,6 +6,7 @@
 
 mod book;
 mod client;
+mod command;
 mod companion;
 mod durable;
 mod effect;
@@ -26,6 +27,7 @@ use ggml_agent_core::lease::{Grant, Outcome, Stale, Token};
 
 use self::book::{Book, Way};
 pub use self::client::{CallError, Client, DocNote, DocumentRef, LockDenied};
+pub use self::command::CommandMsg;
 pub use self::companion::{Companion, Host};
 use self::effect::Effect;
 pub use self::event::{DocEvent, DocEventKind};
@@ -49,7 +51,11 @@ const RENEW_AHEAD: Duration = Duration::from_millis(100);
 #[non_exhaustive]
 pub enum DocMsg {
     #[doc(hidden)]
-    Lock { client: Client, lock: Lock, reply: Reply<Result<Vec<Grant<SectionId>>, LockDenied>> },
+    Lock {
+        client: Client,
+        lock: Lock,
+        reply: Reply<Result<Vec<Grant<SectionId>>, LockDenied>>,
+    },
     #[doc(hidden)]
     Preempt {
         client: Client,
@@ -57,7 +63,11 @@ pub enum DocMsg {
         reply: Reply<Result<Option<Vec<Grant<SectionId>>>, LockError>>,
     },
     #[doc(hidden)]
-    ForceRelease { by: Holder, section: SectionId, reply: Reply<Option<Token>> },
+    ForceRelease {
+        by: Holder,
+        section: SectionId,
+        reply: Reply<Option<Token>>,
+    },
     #[doc(hidden)]
     Reserve {
         client: Client,
@@ -66,7 +76,12 @@ pub enum DocMsg {
         reply: Reply<Result<Duration, ReserveRefused>>,
     },
     #[doc(hidden)]
-    Release { client: Client, section: SectionId, token: Token, reply: Reply<Result<(), Stale>> },
+    Release {
+        client: Client,
+        section: SectionId,
+        token: Token,
+        reply: Reply<Result<(), Stale>>,
+    },
     #[doc(hidden)]
     Renew {
         client: Client,
@@ -76,7 +91,11 @@ pub enum DocMsg {
         reply: Reply<Result<Duration, Stale>>,
     },
     #[doc(hidden)]
-    Edit { holder: Holder, edit: Edit, reply: Reply<Result<Accepted, EditError>> },
+    Edit {
+        holder: Holder,
+        edit: Edit,
+        reply: Reply<Result<Accepted, EditError>>,
+    },
     #[doc(hidden)]
     Import {
         author: Holder,
@@ -85,13 +104,25 @@ pub enum DocMsg {
         reply: Reply<Result<Imported, ImportError>>,
     },
     #[doc(hidden)]
-    Subscribe { client: Client, reply: Reply<Result<Snapshot, SubscribeError>> },
+    Command(CommandMsg),
     #[doc(hidden)]
-    Unsubscribe { holder: Holder },
+    Subscribe {
+        client: Client,
+        reply: Reply<Result<Snapshot, SubscribeError>>,
+    },
     #[doc(hidden)]
-    Read { section: SectionId, reply: Reply<Option<SectionView>> },
+    Unsubscribe {
+        holder: Holder,
+    },
     #[doc(hidden)]
-    Snapshot { reply: Reply<Snapshot> },
+    Read {
+        section: SectionId,
+        reply: Reply<Option<SectionView>>,
+    },
+    #[doc(hidden)]
+    Snapshot {
+        reply: Reply<Snapshot>,
+    },
     /// To be asked about itself.
     #[doc(hidden)]
     Look(Look),
@@ -136,6 +167,8 @@ pub struct DocumentAgent {
     coordinator: Coordinator,
     /// What readers find of a durable document: its text without what is not kept yet.
     shown: Option<Sheet>,
+    /// Likewise who holds a lock.
+    shown_holders: BTreeMap<SectionId, Holder>,
     gate: Gate<Effect>,
     delays: DelayTeller,
     is_durable: bool,
@@ -165,6 +198,7 @@ impl DocumentAgent {
         let coordinator = Coordinator::new(document);
         Self {
             shown: None,
+            shown_holders: BTreeMap::new(),
             coordinator,
             gate: Gate::new(),
             delays: DelayTeller::default(),
@@ -311,6 +345,7 @@ impl DocumentAgent {
         match message {
             DocMsg::Edit { reply, .. } => reply.send(Err(EditError::Unsaved)),
             DocMsg::Import { reply, .. } => reply.send(Err(ImportError::Unsaved)),
+            DocMsg::Command(message) => return message.turn_away().map(DocMsg::Command),
             DocMsg::Preempt { reply, .. } => reply.send(Err(LockError::Unsaved)),
             DocMsg::Lock { reply, .. } => {
                 reply.send(Err(LockDenied::Refused(LockError::Unsaved)));
@@ -408,6 +443,7 @@ impl DocumentAgent {
                 let answer = self.import(&author, &base, &file, ctx);
                 self.hold(Effect::Import(reply, answer));
             }
+            DocMsg::Command(message) => self.obey_command(message, ctx),
             DocMsg::Subscribe { client, reply } => {
                 self.meet(&client, ctx);
                 let answer = self.subscribe(&client.holder, ctx);

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::{Entry, Record, damaged, v1};
 use crate::change::Splice;
 use crate::coordinator::{Holder, Kind, Lives};
-use crate::history::{Cause, History, SectionEdit, Update};
+use crate::history::{Cause, History, OpMark, SectionEdit, Update};
 use crate::limits::{DEAD_MAX, HISTORY_BYTES_MAX, HISTORY_LEN_MAX, SECTIONS_MAX};
 use crate::rope::Text;
 use crate::section::SectionId;
@@ -99,6 +99,9 @@ struct WireUpdate<'a> {
     at: Duration,
     cause: WireCause<'a>,
     op: Option<Cow<'a, str>>,
+    /// What the command said, and whether its base had moved. Missing in what older releases wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mark: Option<(u64, bool)>,
     outline: Vec<WireOutlineChange<'a>>,
     edits: Vec<WireEdit<'a>>,
 }
@@ -353,6 +356,7 @@ impl<'a> From<&'a Update> for WireUpdate<'a> {
                 Cause::File => WireCause::File,
             },
             op: update.op.as_ref().map(|op| op.as_str().into()),
+            mark: update.mark.map(|mark| (mark.content, mark.base_moved)),
             outline: update.outline.iter().map(WireOutlineChange::from).collect(),
             edits: update.edits.iter().map(edit).collect(),
         }
@@ -384,6 +388,7 @@ impl WireUpdate<'_> {
                 .op
                 .map(|op| op.parse().map_err(|error| damaged(format!("{error}"))))
                 .transpose()?,
+            mark: self.mark.map(|(content, base_moved)| OpMark { content, base_moved }),
             outline: self
                 .outline
                 .into_iter()

@@ -15,7 +15,7 @@ use super::shape::{heading_len, is_atx};
 use super::{OutlineChange, Sheet, Slot};
 use crate::change::Splice;
 use crate::coordinator::{EditError, Holder, OpId};
-use crate::history::{Cause, SectionEdit, Update};
+use crate::history::{Cause, OpMark, SectionEdit, Update};
 use crate::limits::{DOCUMENT_BYTES_MAX, SECTION_BYTES_MAX, SECTIONS_MAX};
 use crate::section::SectionId;
 use crate::text::Change;
@@ -25,6 +25,7 @@ use crate::text::Change;
 pub(crate) struct Draft {
     pub(crate) cause: Cause,
     pub(crate) op: Option<OpId>,
+    pub(crate) mark: Option<OpMark>,
     /// Sections keep their borders whatever a parser would say.
     pub(crate) is_typed: bool,
     pub(crate) outline: Vec<OutlineChange>,
@@ -52,13 +53,14 @@ impl Sheet {
         author: &Holder,
         at: Duration,
     ) -> Result<Update, EditError> {
-        let Draft { cause, op, is_typed, outline, edits } = draft;
+        let Draft { cause, op, mark, is_typed, outline, edits } = draft;
         let mut update = Update {
             seq: self.seq + 1,
             author: author.clone(),
             at,
             cause,
             op,
+            mark,
             outline,
             edits: SmallVec::new(),
         };

@@ -10,6 +10,7 @@
 
 mod support;
 
+mod commands;
 mod durable;
 mod envelopes;
 mod file;
