@@ -9,10 +9,16 @@
 //! [`EditError::JoinsPrevious`] and [`EditError::SwallowsNext`].
 
 mod author;
+mod blame;
 mod command;
 mod error;
 mod keep;
 mod lives;
+mod outline;
+mod past;
+mod revert;
+mod stream;
+mod suggest;
 #[cfg(test)]
 mod tests;
 
@@ -30,11 +36,22 @@ use crate::section::{Document, SectionId};
 use crate::sheet::{Draft, Mode, Sheet, Slot};
 use crate::subscribers::Subscribers;
 pub use author::{Holder, Kind, OpId, ParseOpIdError};
+pub(crate) use blame::Blame;
+pub use blame::BlameRun;
 pub use command::{
     Accepted, Delivery, Edit, Lock, Note, Out, SectionView, Snapshot, Splices, Step,
 };
 pub use error::{EditError, Gone, LockError, SubscribeError};
 pub(crate) use lives::Lives;
+pub use outline::{
+    Cut, OutlineError, OutlineItem, OutlineView, Restructure, Restructured, Structure,
+};
+pub(crate) use past::Past;
+pub use revert::{Conflict, PastError, Revert, RevertError, Reverted, Selection};
+use stream::Streams;
+pub use stream::{KeptStream, OnExit, Pushed, StreamError, StreamId, StreamOpen, StreamPlace};
+pub use suggest::{Answer, DiffSpan, StaleReason, Suggest, SuggestError, Suggestion, SuggestionId};
+pub(crate) use suggest::{Made, Suggestions};
 
 /// A document, its locks, its subscribers and its history. Holds D1 to D8 and M13 for documents.
 ///
@@ -45,6 +62,9 @@ pub struct Coordinator {
     sheet: Sheet,
     locks: Locks<SectionId, Holder>,
     history: History,
+    /// What goes along with the texts.
+    past: Past,
+    streams: Streams,
     subscribers: Subscribers,
     lives: Lives,
     /// What changed since it was taken last, if anybody keeps it.
@@ -61,8 +81,11 @@ impl Coordinator {
     /// Like [`Self::new`], with other bounds for the locks.
     #[must_use]
     pub fn with_limits(document: &Document, limits: Limits) -> Self {
+        let sheet = Sheet::new(document);
         Self {
-            sheet: Sheet::new(document),
+            past: Past::new(&sheet),
+            streams: Streams::default(),
+            sheet,
             locks: Locks::new(limits),
             history: History::default(),
             subscribers: Subscribers::default(),
@@ -261,6 +284,8 @@ impl Coordinator {
     fn commit(&mut self, update: Update) -> u64 {
         let applied = self.sheet.apply(&update);
         debug_assert_eq!(applied, Ok(()), "it was drafted for this sheet");
+        self.past.follow(&update);
+        self.streams.follow(&update);
         let (seq, update) = (update.seq, Arc::new(update));
         if let Some(entries) = &mut self.entries {
             // Leases that ended before it was judged come first.
@@ -366,6 +391,7 @@ impl Coordinator {
             entries.push(Entry::AliveFrom { agent: agent.clone(), from });
         }
         let is_over = |holder: &&Holder| holder.agent() == agent && holder.incarnation() < from;
+        self.end_streams(|holder| is_over(&holder), now, outs);
         let over: Vec<Holder> = self.locks.holders().into_iter().filter(is_over).cloned().collect();
         for holder in over {
             tell(self.locks.drop_holder(&holder, now), outs);

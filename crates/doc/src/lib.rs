@@ -44,7 +44,11 @@ pub use agent::{
 };
 pub use change::Splice;
 pub use coordinator::{
-    Accepted, Coordinator, Delivery, Edit, EditError, Holder, Kind, Lock, Note, OpId, Out, Splices,
+    Accepted, Answer, BlameRun, Conflict, Coordinator, Cut, Delivery, DiffSpan, Edit, EditError,
+    Holder, Kind, Lock, Note, OnExit, OpId, Out, OutlineError, OutlineItem, OutlineView, PastError,
+    Pushed, Restructure, Restructured, Revert, RevertError, Reverted, Selection, Splices,
+    StaleReason, StreamError, StreamId, StreamOpen, StreamPlace, Structure, Suggest, SuggestError,
+    Suggestion, SuggestionId,
 };
 pub use rope::Text;
 pub use section::{Document, LoadError, Section, SectionId};

@@ -5,6 +5,8 @@
 
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+mod past;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,9 +18,10 @@ use ggml_agent_core::lease::{Kept, Token};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use self::past::{WireAnswer, WireBlame, WireStream, WireStreams, WireSuggestion, WireSuggestions};
 use super::{Entry, Record, damaged, v1};
 use crate::change::Splice;
-use crate::coordinator::{Holder, Kind, Lives};
+use crate::coordinator::{Holder, Kind, Lives, Past, StreamId, SuggestionId};
 use crate::history::{Cause, History, SectionEdit, Update};
 use crate::limits::{DEAD_MAX, HISTORY_BYTES_MAX, HISTORY_LEN_MAX, SECTIONS_MAX};
 use crate::rope::Text;
@@ -62,6 +65,9 @@ struct WireRecord<'a> {
     last_token: u64,
     leases: Vec<WireLease<'a>>,
     lives: Vec<(Cow<'a, str>, u64)>,
+    blame: WireBlame<'a>,
+    suggestions: WireSuggestions<'a>,
+    streams: WireStreams<'a>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -81,7 +87,7 @@ enum WireMode {
 }
 
 #[derive(Serialize, Deserialize)]
-struct WireHolder<'a>(Cow<'a, str>, u64, WireKind);
+pub(super) struct WireHolder<'a>(Cow<'a, str>, u64, WireKind);
 
 #[derive(Serialize, Deserialize, Clone, Copy)]
 enum WireKind {
@@ -104,8 +110,10 @@ struct WireUpdate<'a> {
 #[derive(Serialize, Deserialize)]
 enum WireCause<'a> {
     Edit,
-    Revert,
+    /// Numbers of updates, from and to.
+    Revert(Vec<(u64, u64)>),
     Suggestion(WireHolder<'a>),
+    Stream(u64),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -119,6 +127,7 @@ enum WireOutlineChange {
     Added { section: u32, after: Option<u32>, from: Option<(u32, usize)> },
     Moved { section: u32, after: Option<u32> },
     Archived(u32),
+    Merged { section: u32, into: u32, at: usize },
     Restored { section: u32, after: Option<u32> },
     Mode(u32, WireMode),
 }
@@ -138,6 +147,10 @@ enum WireEntry<'a> {
     Free(u32),
     AliveFrom(Cow<'a, str>, u64),
     LivesOver,
+    Suggested(WireSuggestion<'a>),
+    Answered(u64, WireAnswer),
+    StreamOpened(WireStream<'a>),
+    StreamClosed(u64),
 }
 
 impl Record {
@@ -155,6 +168,9 @@ impl Record {
             last_token: self.last_token.as_u64(),
             leases: self.leases.values().map(wire_lease).collect(),
             lives: lives.collect(),
+            blame: (&self.past.blame).into(),
+            suggestions: (&self.past.suggestions).into(),
+            streams: WireStreams::of(self),
         };
         write(&wire, Vec::new())
     }
@@ -210,7 +226,20 @@ impl Record {
         for (agent, from) in wire.lives {
             lives.end_before(&agent_id(&agent)?, from);
         }
-        Ok(Self { sheet, history, last_token: Token::from_u64(wire.last_token), leases, lives })
+        let (streams, last_stream) = wire.streams.streams()?;
+        Ok(Self {
+            past: Past {
+                blame: wire.blame.blame(&sheet)?,
+                suggestions: wire.suggestions.suggestions(&sheet)?,
+            },
+            streams,
+            last_stream,
+            sheet,
+            history,
+            last_token: Token::from_u64(wire.last_token),
+            leases,
+            lives,
+        })
     }
 }
 
@@ -258,6 +287,14 @@ impl Entry {
             Self::Free { section } => WireEntry::Free(section.number()),
             Self::AliveFrom { agent, from } => WireEntry::AliveFrom(agent.as_str().into(), *from),
             Self::LivesOver => WireEntry::LivesOver,
+            Self::Suggested(suggestion) => WireEntry::Suggested(suggestion.into()),
+            Self::Answered { suggestion, how } => {
+                WireEntry::Answered(suggestion.as_u64(), (*how).into())
+            }
+            Self::StreamOpened { stream, kept } => {
+                WireEntry::StreamOpened(WireStream::of(*stream, kept))
+            }
+            Self::StreamClosed { stream } => WireEntry::StreamClosed(stream.as_u64()),
         };
         write(&wire, vec![ENTRY_FORMAT])
     }
@@ -279,6 +316,17 @@ impl Entry {
             WireEntry::Free(section) => Self::Free { section: section_id(section)? },
             WireEntry::AliveFrom(agent, from) => Self::AliveFrom { agent: agent_id(&agent)?, from },
             WireEntry::LivesOver => Self::LivesOver,
+            WireEntry::Suggested(suggestion) => Self::Suggested(suggestion.suggestion()?),
+            WireEntry::Answered(suggestion, how) => {
+                Self::Answered { suggestion: SuggestionId::from_u64(suggestion), how: how.into() }
+            }
+            WireEntry::StreamOpened(stream) => {
+                let (stream, kept) = stream.stream()?;
+                Self::StreamOpened { stream, kept }
+            }
+            WireEntry::StreamClosed(stream) => {
+                Self::StreamClosed { stream: StreamId::from_u64(stream) }
+            }
         })
     }
 }
@@ -298,8 +346,9 @@ impl<'a> From<&'a Update> for WireUpdate<'a> {
             at: update.at,
             cause: match &update.cause {
                 Cause::Edit => WireCause::Edit,
-                Cause::Revert => WireCause::Revert,
+                Cause::Revert { of } => WireCause::Revert(of.clone()),
                 Cause::Suggestion { by } => WireCause::Suggestion(by.into()),
+                Cause::Stream { stream } => WireCause::Stream(stream.as_u64()),
             },
             op: update.op.as_ref().map(|op| op.as_str().into()),
             outline: update.outline.iter().map(WireOutlineChange::from).collect(),
@@ -325,7 +374,8 @@ impl WireUpdate<'_> {
             at: self.at,
             cause: match self.cause {
                 WireCause::Edit => Cause::Edit,
-                WireCause::Revert => Cause::Revert,
+                WireCause::Revert(of) => Cause::Revert { of: taken_back(of, self.seq)? },
+                WireCause::Stream(stream) => Cause::Stream { stream: StreamId::from_u64(stream) },
                 WireCause::Suggestion(by) => Cause::Suggestion { by: by.holder()? },
             },
             op: self
@@ -355,6 +405,9 @@ impl From<&OutlineChange> for WireOutlineChange {
                 Self::Moved { section: section.number(), after: number(after) }
             }
             OutlineChange::Archived { section } => Self::Archived(section.number()),
+            OutlineChange::Merged { section, into, at } => {
+                Self::Merged { section: section.number(), into: into.number(), at: *at }
+            }
             OutlineChange::Restored { section, after } => {
                 Self::Restored { section: section.number(), after: number(after) }
             }
@@ -376,6 +429,9 @@ impl WireOutlineChange {
                 OutlineChange::Moved { section: section_id(section)?, after: optional(after)? }
             }
             Self::Archived(section) => OutlineChange::Archived { section: section_id(section)? },
+            Self::Merged { section, into, at } => {
+                OutlineChange::Merged { section: section_id(section)?, into: section_id(into)?, at }
+            }
             Self::Restored { section, after } => {
                 OutlineChange::Restored { section: section_id(section)?, after: optional(after)? }
             }
@@ -420,7 +476,7 @@ impl<'a> From<&'a Holder> for WireHolder<'a> {
 }
 
 impl WireHolder<'_> {
-    fn holder(self) -> Result<Holder, RecordError> {
+    pub(super) fn holder(self) -> Result<Holder, RecordError> {
         let Self(agent, incarnation, kind) = self;
         let kind = match kind {
             WireKind::Agent => Kind::Agent,
@@ -458,6 +514,18 @@ fn wire_lease(lease: &Kept<SectionId, Holder>) -> WireLease<'_> {
         token: lease.token.as_u64(),
         length: lease.length,
     }
+}
+
+/// The updates that update `seq` takes back: before it, in order, none twice.
+fn taken_back(of: Vec<(u64, u64)>, seq: u64) -> Result<Vec<(u64, u64)>, RecordError> {
+    let mut free_from = 1;
+    for (from, to) in &of {
+        if *from < free_from || to < from || *to >= seq {
+            return Err(damaged("an update takes back what is not before it".into()));
+        }
+        free_from = to.saturating_add(1);
+    }
+    Ok(of)
 }
 
 fn unknown_form(found: u32) -> RecordError {

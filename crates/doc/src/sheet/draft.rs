@@ -134,7 +134,9 @@ impl Sheet {
             }
             let text = text.to_string();
             let is_headed = self.slot(edit.section).is_none_or(|slot| slot.shape.is_headed());
-            if is_headed && heading_len(&text).is_none() {
+            // A section that is merged into another leaves no text behind.
+            let is_left = after.contains(&edit.section) || !text.is_empty();
+            if is_headed && is_left && heading_len(&text).is_none() {
                 return Err(EditError::HeadingMissing);
             }
             changed.insert(edit.section, text);
@@ -191,7 +193,7 @@ impl Sheet {
         for change in changes {
             let (section, after) = match change {
                 OutlineChange::Mode { .. } => continue,
-                OutlineChange::Archived { section } => {
+                OutlineChange::Archived { section } | OutlineChange::Merged { section, .. } => {
                     let place = place_of(&order, *section)?;
                     order.to_mut().remove(place);
                     continue;
