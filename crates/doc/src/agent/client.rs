@@ -142,7 +142,7 @@ impl DocumentRef {
         self.addr.ask_within(CALL_DEADLINE, |reply| DocMsg::Snapshot { reply }).await
     }
 
-    async fn call<T: Send + 'static, E: Send + 'static>(
+    pub(super) async fn call<T: Send + 'static, E: Send + 'static>(
         &self,
         question: impl FnOnce(Reply<Result<T, E>>) -> DocMsg,
     ) -> Result<T, CallError<E>> {

@@ -34,6 +34,8 @@ pub(super) enum Effect {
     Release(Reply<Result<(), Stale>>, Result<(), Stale>),
     Renew(Reply<Result<std::time::Duration, Stale>>, Result<std::time::Duration, Stale>),
     Edit(Reply<Result<Accepted, EditError>>, Result<Accepted, EditError>),
+    /// Sends the answer of a [`Work`](super::Work).
+    Answer(Box<dyn FnOnce() + Send>),
     Subscribe(Reply<Result<Snapshot, SubscribeError>>, Result<Snapshot, SubscribeError>),
     Envelope {
         question: Envelope,
@@ -45,6 +47,15 @@ pub(super) enum Effect {
 impl DocumentAgent {
     /// Lets an effect be seen, once everything that was decided before it is kept.
     pub(super) fn hold(&mut self, effect: Effect) {
+        let seq = match &effect {
+            Effect::Show(update) => update.seq,
+            Effect::Publish(_, DocEventKind::EditAccepted { seq, .. }) => *seq,
+            _ => 0,
+        };
+        if seq > self.told {
+            self.tell_until(seq - 1);
+            self.told = seq;
+        }
         self.note_entries();
         self.gate.hold(effect);
     }
@@ -53,8 +64,31 @@ impl DocumentAgent {
         self.hold(Effect::Publish(holder.clone(), kind));
     }
 
+    /// Lets everybody see the updates up to `seq` that nobody has been told of.
+    ///
+    /// A command may write more than it was asked for: a new life of an agent ends the streams of the one
+    /// before.
+    fn tell_until(&mut self, seq: u64) {
+        while self.told < seq {
+            self.told += 1;
+            let Some(update) = self.coordinator.history().get(self.told).cloned() else { continue };
+            let (author, seq) = (update.author.clone(), update.seq);
+            if self.shown.is_some() {
+                self.hold(Effect::Show(update.clone()));
+            }
+            for edit in &update.edits {
+                let (section, version) = (edit.section, edit.version);
+                self.publish(&author, DocEventKind::EditAccepted { section, seq, version });
+            }
+            if !update.outline.is_empty() {
+                self.publish(&author, DocEventKind::OutlineChanged { seq });
+            }
+        }
+    }
+
     /// Takes what the coordinator decided.
     pub(super) fn carry_out(&mut self, outs: Vec<Out>) {
+        self.tell_until(self.coordinator.seq());
         for out in outs {
             match out {
                 Out::Happened(event) => self.happened(event),
@@ -121,6 +155,7 @@ impl DocumentAgent {
             Effect::Release(reply, answer) => reply.send(answer),
             Effect::Renew(reply, answer) => reply.send(answer),
             Effect::Edit(reply, answer) => reply.send(answer),
+            Effect::Answer(send) => send(),
             Effect::Subscribe(reply, answer) => reply.send(answer),
             Effect::Envelope { question, kind, payload } => {
                 // An asker that is gone is recorded by the system as a dead letter.

@@ -81,6 +81,11 @@ pub enum DocEventKind {
         /// The section's version.
         version: u64,
     },
+    /// Sections came, went, moved, or are written to in another way.
+    OutlineChanged {
+        /// The document's version.
+        seq: u64,
+    },
     /// An edit was refused; nothing was changed.
     EditRefused {
         /// Of which section.
@@ -133,6 +138,9 @@ impl fmt::Display for DocEvent {
             DocEventKind::EditAccepted { section, seq, version } => {
                 write!(f, "{section} edited by {holder}: version {version}, document {seq}")
             }
+            DocEventKind::OutlineChanged { seq } => {
+                write!(f, "sections changed by {holder}: document {seq}")
+            }
             DocEventKind::EditRefused { section, error } => {
                 write!(f, "{section} edit of {holder} refused: {error}")
             }
@@ -154,6 +162,7 @@ impl CustomEvent for DocEvent {
             DocEventKind::Expired { .. } => "doc.lock_expired",
             DocEventKind::TakenBack { .. } => "doc.lock_taken_back",
             DocEventKind::EditAccepted { .. } => "doc.edit_accepted",
+            DocEventKind::OutlineChanged { .. } => "doc.outline_changed",
             DocEventKind::EditRefused { .. } => "doc.edit_refused",
         }
     }

@@ -11,7 +11,9 @@ mod effect;
 mod event;
 mod gate;
 mod keeper;
+mod streams;
 mod wire;
+mod work;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -28,6 +30,8 @@ use self::effect::Effect;
 pub use self::event::{DocEvent, DocEventKind};
 use self::gate::Gate;
 use self::keeper::Keeper;
+use self::streams::Pieces;
+pub use self::work::Work;
 use crate::coordinator::{
     Accepted, Coordinator, Edit, EditError, Holder, Lock, LockError, SectionView, Snapshot,
     SubscribeError,
@@ -76,6 +80,11 @@ pub enum DocMsg {
     #[doc(hidden)]
     KeepAgain,
     #[doc(hidden)]
+    Work(Work),
+    /// Pieces of streams have waited long enough.
+    #[doc(hidden)]
+    WritePieces,
+    #[doc(hidden)]
     Envelope(Envelope),
 }
 
@@ -98,6 +107,9 @@ pub struct DocumentAgent {
     /// Subscribers whose mailbox was full, and up to where they must read anew.
     behind: BTreeMap<Holder, u64>,
     due: Option<(Duration, Timer)>,
+    /// Up to this update everybody sees what was written, or will.
+    told: u64,
+    pieces: Pieces,
 }
 
 enum Waiting {
@@ -122,6 +134,8 @@ impl DocumentAgent {
             waiting: BTreeMap::new(),
             behind: BTreeMap::new(),
             due: None,
+            told: 0,
+            pieces: Pieces::default(),
         }
     }
 
@@ -153,6 +167,7 @@ impl DocumentAgent {
     }
 
     fn holder_gone(&mut self, holder: &Holder, ctx: &Context<Self>) {
+        self.write_last_pieces(holder, ctx);
         self.book.forget(holder);
         self.waiting.remove(holder);
         self.behind.remove(holder);
@@ -240,6 +255,7 @@ impl DocumentAgent {
             DocMsg::Lock { reply, .. } => {
                 reply.send(Err(LockDenied::Refused(LockError::Unsaved)));
             }
+            DocMsg::Work(work) => work.turn_away(),
             DocMsg::Renew { .. } | DocMsg::Subscribe { .. } => {}
             other => return Some(other),
         }
@@ -305,6 +321,8 @@ impl DocumentAgent {
             // What follows every message is all there is to do.
             DocMsg::Kept => {}
             DocMsg::KeepAgain => self.keep_again(ctx),
+            DocMsg::Work(work) => work.carry_out(self, ctx),
+            DocMsg::WritePieces => self.write_all_pieces(ctx),
             DocMsg::Envelope(envelope) => wire::obey(self, &envelope, ctx),
         }
     }
@@ -334,6 +352,7 @@ impl Agent for DocumentAgent {
     }
 
     async fn on_stop(&mut self, _reason: &ExitReason, ctx: &mut Context<Self>) {
+        self.write_all_pieces(ctx);
         self.close(ctx).await;
         // Waiters learn it from their dropped replies.
         self.waiting.clear();

@@ -125,6 +125,9 @@ pub enum RevertError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PastError {
+    /// The store of a durable document has not kept up; see [`EditError::Unsaved`].
+    #[error("the document waits for its store to keep earlier changes; try again later")]
+    Unsaved,
     /// There is no such section.
     #[error("the document has no section {section}; read the list of sections again")]
     UnknownSection {
@@ -220,9 +223,10 @@ impl Coordinator {
     ) -> Result<Reverted, RevertError> {
         let since = self.since();
         let Some(first) = chosen.first() else { return Err(RevertError::Nothing { since }) };
+        let left_out = choose::left_out(&self.history, chosen);
         let mut fork = Fork::new(CONFLICTS_MAX);
         for update in self.history.iter().filter(|update| update.seq >= *first) {
-            fork.follow(update, chosen.binary_search(&update.seq).is_ok());
+            fork.follow(update, left_out.contains(&update.seq));
         }
         let Fork { sections, added, conflicts, n_conflicts, .. } = fork;
         let texts: Vec<(SectionId, Changes)> =

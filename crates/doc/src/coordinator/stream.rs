@@ -264,6 +264,14 @@ impl Coordinator {
         Step { answer, outs: step.outs }
     }
 
+    /// Whether a stream is open and of this holder.
+    ///
+    /// # Errors
+    /// [`StreamError::Unknown`] and [`StreamError::NotYours`].
+    pub fn stream_is_of(&self, holder: &Holder, stream: StreamId) -> Result<(), StreamError> {
+        self.streams.own(holder, stream).map(drop)
+    }
+
     /// Ends a stream whose text is complete. Holds D21.
     ///
     /// # Errors

@@ -27,6 +27,18 @@ pub(super) fn chosen(history: &History, means: impl Fn(&Update) -> bool) -> Vec<
     chosen
 }
 
+/// The updates that are left out of the text so that those that are `chosen` are: also those that took them back
+/// and those that brought them again, which come to nothing together.
+pub(super) fn left_out(history: &History, chosen: &[u64]) -> BTreeSet<u64> {
+    let mut left_out: BTreeSet<u64> = chosen.iter().copied().collect();
+    for update in history.iter() {
+        if named(update).any(|seq| left_out.contains(&seq)) {
+            left_out.insert(update.seq);
+        }
+    }
+    left_out
+}
+
 /// The newest update of an agent that is not taken back and does not take anything back itself.
 pub(super) fn last_own(history: &History, agent: &AgentId) -> Vec<u64> {
     let mut undone = BTreeSet::new();
