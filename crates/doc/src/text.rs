@@ -3,7 +3,7 @@
 //! Pure functions over `&str`. Every position is a byte offset at a boundary between characters. Nothing here
 //! knows of sections, locks or time.
 //!
-//! Reading order: [`change`], [`diff`], [`units`], [`merge`], [`runs`].
+//! Reading order: [`change`], [`mod@diff`], [`units`], [`mod@merge`], [`runs`].
 
 pub mod change;
 pub mod diff;

@@ -12,7 +12,11 @@ use ggml_agent_doc::{
 use crate::durable::rig::{Process, Rig};
 use crate::support::{Do, House, Writer, edit, id, lock};
 
-const TICK: Duration = Duration::from_millis(50);
+/// Longer than pieces of a stream wait for each other. The time is virtual: it passes when nobody has anything
+/// to do, so all that is due has happened afterwards.
+async fn tick() {
+    tokio::time::sleep(Duration::from_millis(60)).await;
+}
 
 fn holder(name: &str) -> Holder {
     Holder::new(id(name), 1)
@@ -46,7 +50,7 @@ async fn d21_pieces_of_the_same_tick_are_one_update() {
         house.document.stream_push(&holder("one"), stream, piece).await.unwrap();
     }
     assert_eq!(house.document.snapshot().await.unwrap().seq, 0, "they wait for each other");
-    tokio::time::advance(TICK).await;
+    tick().await;
     assert_eq!(seqs(&reader.ask(Do::Notes).await.unwrap()), [1]);
     house.document.stream_push(&holder("one"), stream, ".").await.unwrap();
     let done = house.document.stream_commit(&holder("one"), stream).await.unwrap();
@@ -68,7 +72,7 @@ async fn d21_a_piece_that_could_not_be_written_is_tried_again_and_said() {
     };
     push("a").await.unwrap();
     let grant = lock(&two, house.deny(0)).await.unwrap().remove(0);
-    tokio::time::advance(TICK).await;
+    tick().await;
     let refused = push("b").await.unwrap_err();
     let CallError::Refused(StreamError::Edit(EditError::Locked { .. })) = refused else {
         panic!("{refused:?}")
@@ -90,7 +94,7 @@ async fn d21_a_writer_that_fails_takes_the_words_of_its_stream_along_or_leaves_t
         reader.ask(Do::Subscribe).await.unwrap();
         let stream = open(&one, &house, on_exit).await;
         house.document.stream_push(&holder("one"), stream, "words").await.unwrap();
-        tokio::time::advance(TICK).await;
+        tick().await;
         house.document.stream_push(&holder("one"), stream, " and more").await.unwrap();
         one.tell(Do::Fail).unwrap();
         // The next life is there: the one before has ended.
@@ -172,16 +176,11 @@ async fn d11_authors_suggestions_and_reverts_survive_the_process_and_nothing_is_
     let open = |on_exit| StreamOpen { section, place: StreamPlace::End, token: None, on_exit };
     let stream = one.ask(|reply| Do::Open(open(OnExit::Abort), reply)).await.unwrap().unwrap();
     process.document.stream_push(&holder("one"), stream, "half a text").await.unwrap();
-    tokio::time::advance(TICK).await;
+    tick().await;
     let changes = Changes::one(7, 5, "1st");
     let wish = Suggest { section, base: 2, changes, note: String::new(), op: None };
     let id = process.document.suggest(&holder("one"), wish).await.unwrap();
     rig.hold();
-    let document = process.document.clone();
-    let undo = tokio::spawn(async move {
-        document.undo_own(&Holder::new(self::id("two"), 1), BTreeMap::new()).await
-    });
-    assert!(matches!(undo.await.unwrap(), Err(CallError::Refused(RevertError::Nothing { .. }))));
     let document = process.document.clone();
     let accept = tokio::spawn(async move { document.accept(&anna(), id, None).await });
     rig.has_commits(1).await;

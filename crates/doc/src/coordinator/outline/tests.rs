@@ -49,7 +49,9 @@ fn d22_each_command_changes_the_sections_and_nothing_else() {
         title: title.map(str::to_owned),
     };
     let byte = |at| Cut::Byte { at, base: 0 };
-    let cases: &[(Structure, Result<(usize, &str, &str), OutlineError>)] = &[
+    // The section that is answered, and which text became which; or why not.
+    type Case = (Structure, Result<(usize, &'static str, &'static str), OutlineError>);
+    let cases: &[Case] = &[
         (
             Structure::Insert { after: Some(sid(1)), text: "# N\n\nn\n\n".into() },
             Ok((5, "a\n\n", "a\n\n# N\n\nn\n\n")),
