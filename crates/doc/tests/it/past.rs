@@ -5,17 +5,24 @@ use std::time::Duration;
 
 use ggml_agent::{Addr, AgentId, Supervisor};
 use ggml_agent_doc::{
-    CallError, Changes, DocNote, Edit, EditError, Holder, Kind, OnExit, Restructure, Revert,
-    RevertError, Selection, StreamError, StreamId, StreamOpen, StreamPlace, Structure, Suggest,
+    CallError, Changes, DocNote, DocumentRef, Edit, EditError, Holder, Kind, OnExit, Restructure,
+    Revert, RevertError, Selection, StreamError, StreamId, StreamOpen, StreamPlace, Structure,
+    Suggest,
 };
 
 use crate::durable::rig::{Process, Rig};
 use crate::support::{Do, House, Writer, edit, id, lock};
 
-/// Longer than pieces of a stream wait for each other. The time is virtual: it passes when nobody has anything
-/// to do, so all that is due has happened afterwards.
-async fn tick() {
-    tokio::time::sleep(Duration::from_millis(60)).await;
+/// Lets the time pass that pieces of a stream wait for each other, and returns when update `seq` can be read.
+async fn written(document: &DocumentRef, seq: u64) {
+    tokio::time::advance(Duration::from_millis(51)).await;
+    for _ in 0..10_000 {
+        if document.snapshot().await.unwrap().seq >= seq {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("update {seq} was not written");
 }
 
 fn holder(name: &str) -> Holder {
@@ -50,7 +57,7 @@ async fn d21_pieces_of_the_same_tick_are_one_update() {
         house.document.stream_push(&holder("one"), stream, piece).await.unwrap();
     }
     assert_eq!(house.document.snapshot().await.unwrap().seq, 0, "they wait for each other");
-    tick().await;
+    written(&house.document, 1).await;
     assert_eq!(seqs(&reader.ask(Do::Notes).await.unwrap()), [1]);
     house.document.stream_push(&holder("one"), stream, ".").await.unwrap();
     let done = house.document.stream_commit(&holder("one"), stream).await.unwrap();
@@ -72,7 +79,7 @@ async fn d21_a_piece_that_could_not_be_written_is_tried_again_and_said() {
     };
     push("a").await.unwrap();
     let grant = lock(&two, house.deny(0)).await.unwrap().remove(0);
-    tick().await;
+    assert!(house.document.stream_commit(&holder("one"), stream).await.is_err(), "it is locked");
     let refused = push("b").await.unwrap_err();
     let CallError::Refused(StreamError::Edit(EditError::Locked { .. })) = refused else {
         panic!("{refused:?}")
@@ -94,7 +101,7 @@ async fn d21_a_writer_that_fails_takes_the_words_of_its_stream_along_or_leaves_t
         reader.ask(Do::Subscribe).await.unwrap();
         let stream = open(&one, &house, on_exit).await;
         house.document.stream_push(&holder("one"), stream, "words").await.unwrap();
-        tick().await;
+        written(&house.document, 1).await;
         house.document.stream_push(&holder("one"), stream, " and more").await.unwrap();
         one.tell(Do::Fail).unwrap();
         // The next life is there: the one before has ended.
@@ -176,7 +183,7 @@ async fn d11_authors_suggestions_and_reverts_survive_the_process_and_nothing_is_
     let open = |on_exit| StreamOpen { section, place: StreamPlace::End, token: None, on_exit };
     let stream = one.ask(|reply| Do::Open(open(OnExit::Abort), reply)).await.unwrap().unwrap();
     process.document.stream_push(&holder("one"), stream, "half a text").await.unwrap();
-    tick().await;
+    written(&process.document, 2).await;
     let changes = Changes::one(7, 5, "1st");
     let wish = Suggest { section, base: 2, changes, note: String::new(), op: None };
     let id = process.document.suggest(&holder("one"), wish).await.unwrap();
