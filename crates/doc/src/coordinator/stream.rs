@@ -406,7 +406,7 @@ fn piece(slot: &Slot, stream: &Stream, text: &str, is_last: bool) -> Piece {
     let at = old.trim_end_matches(['\r', '\n']).len().max(head);
     let before = match (at > head, head > 0) {
         (true, _) => eol.repeat(2),
-        (false, true) => eol.to_owned(),
+        (false, true) => eol.repeat(2 - usize::from(old[..head].ends_with(['\r', '\n']))),
         (false, false) => String::new(),
     };
     let n_there = old[at..].matches('\n').count() + usize::from(text.ends_with('\n'));

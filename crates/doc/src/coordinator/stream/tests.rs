@@ -68,10 +68,6 @@ fn d21_a_stream_at_the_end_is_a_paragraph_whatever_follows() {
             assert!(push(&mut c, "one", id, piece).unwrap().seq.is_some(), "{before:?}");
         }
         assert!(c.stream_commit(&who("one"), id, NOW).answer.is_ok());
-        if before == "# A" {
-            assert!(c.to_markdown().starts_with("# A"), "{:?}", c.to_markdown());
-            continue;
-        }
         assert_eq!(c.to_markdown(), after, "{before:?}");
         let over = push(&mut c, "one", id, "late");
         assert_eq!(over, Err(StreamError::Unknown { stream: id }));
@@ -140,7 +136,7 @@ fn d21_an_aborted_stream_takes_its_words_with_it_and_no_others() {
     push(&mut c, "one", id, " four").unwrap();
     put(&mut c, "a\n", "a, said somebody\n");
     c.stream_abort(&who("one"), id, NOW).answer.unwrap();
-    assert_eq!(text(&c), "# A\n\na, said somebody\n\n (really)\n\n".replace(" (really)", "two (really)"));
+    assert_eq!(text(&c), "# A\n\na, said somebody\n\ntwo (really)\n\n");
     let id = open(&mut c, "one", at_end());
     let nothing = c.stream_abort(&who("one"), id, NOW).answer.unwrap();
     assert_eq!(nothing.seq, None);
