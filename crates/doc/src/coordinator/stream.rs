@@ -413,3 +413,6 @@ fn piece(slot: &Slot, stream: &Stream, text: &str, is_last: bool) -> Piece {
     let behind = if is_last { String::new() } else { eol.repeat(2usize.saturating_sub(n_there)) };
     Piece { at, before, behind }
 }
+
+#[cfg(test)]
+mod tests;
