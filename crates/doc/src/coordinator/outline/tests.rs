@@ -190,7 +190,7 @@ fn d22_an_agent_does_not_open_a_section_where_it_only_suggests() {
 #[test]
 fn d22_random_commands_lose_no_byte_and_a_merge_takes_a_split_back() {
     let (mut n_splits, mut n_merges) = (0, 0);
-    each(400, "d22_random_commands", |rng| {
+    each(1_000, "d22_random_commands", |rng| {
         let mut c = Coordinator::new(&Document::parse(&soup(rng, 25)).unwrap());
         for _ in 0..25 {
             let before = c.snapshot();
