@@ -19,8 +19,10 @@ use ggml_agent_doc::{Companion, Coordinator, Holder, Host, SectionId};
 use tokio::sync::oneshot;
 
 use self::facts::Facts;
+pub(crate) use self::facts::{author, lock_of, mode};
 pub use self::link::{Link, Links, Outgoing};
 use self::outline::Outline;
+pub(crate) use self::outline::order;
 use crate::mirror::{self, Boot, Mirror, Seed, Splice, Verdict, YrsMirror};
 use crate::room::{Close, ConnId, ConnectError, Room, RoomName, Step, User};
 

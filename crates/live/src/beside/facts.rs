@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ggml_agent_doc::{Coordinator, Holder, Kind, Mode, SectionId};
+use ggml_agent_doc::{Coordinator, Holder, Kind, LockRow, Mode, SectionId};
 use serde_json::{Map, Value, json};
 
 use crate::limits::{FACTS_LEN_MAX, UPDATE_TICK};
@@ -84,10 +84,9 @@ pub(crate) fn mode(mode: Mode) -> &'static str {
     }
 }
 
-/// Who holds a section, as the page is told, with the time that is left.
-pub(crate) fn lock(document: &Coordinator, section: SectionId, now: Duration) -> Value {
-    let row = document.lock_rows().find(|row| *row.section == section);
-    row.and_then(|row| row_of(&row, now)).unwrap_or(Value::Null)
+/// Who holds a section, as the page is told, with the time that is left; null if nobody does.
+pub(crate) fn lock_of(row: &LockRow<'_>, now: Duration) -> Value {
+    row_of(row, now).unwrap_or(Value::Null)
 }
 
 fn facts(document: &Coordinator, now: Duration) -> Value {
@@ -112,7 +111,7 @@ fn facts(document: &Coordinator, now: Duration) -> Value {
     json!({ "seq": document.seq(), "suggestions": 0, "sections": sections })
 }
 
-fn row_of(row: &ggml_agent_doc::LockRow<'_>, now: Duration) -> Option<Value> {
+fn row_of(row: &LockRow<'_>, now: Duration) -> Option<Value> {
     let lease = row.lease?;
     let left = lease.deadline.saturating_sub(now);
     let Value::Object(holder) = author(&lease.holder) else { return None };
