@@ -114,6 +114,14 @@ fn outline(document: &Coordinator, now: Duration) -> Outline {
     Outline { seq: document.seq(), sections: document.about().collect(), held }
 }
 
+/// `GET /text`.
+pub(super) async fn whole(State(site): Here, Path(id): Path<String>) -> Result<Response, Problem> {
+    let doc = site.doc(&id)?;
+    let snapshot = doc.look(|document, _| document.snapshot()).await?;
+    let kind = [(axum::http::header::CONTENT_TYPE, "text/markdown; charset=utf-8")];
+    Ok((kind, snapshot.to_markdown()).into_response())
+}
+
 /// A version of a text.
 #[derive(Debug, Deserialize)]
 pub(super) struct Version {

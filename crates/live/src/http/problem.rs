@@ -69,12 +69,9 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", title, detail)
     }
 
+    #[cfg(test)]
     pub(super) fn status(&self) -> StatusCode {
         self.status
-    }
-
-    pub(super) fn title(&self) -> &str {
-        &self.title
     }
 }
 

@@ -57,6 +57,7 @@ pub const ROUTES: &[Route] = routes! {
     Change "POST" "/api/v1/links" post(link);
     Read "GET" "/api/v1/docs" get(document::list);
     Read "GET" "/api/v1/docs/{id}" get(document::base);
+    Read "GET" "/api/v1/docs/{id}/text" get(document::whole);
     Read "GET" "/api/v1/docs/{id}/sections/{sid}" get(document::section);
     Read "GET" "/api/v1/docs/{id}/log" get(log::log);
     Read "GET" "/api/v1/docs/{id}/diff" get(document::difference);

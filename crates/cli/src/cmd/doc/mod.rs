@@ -1,6 +1,8 @@
 //! `ggml-agent doc`: a document that is served, and questions to a server that runs.
 
+mod ask;
 mod note;
+mod remote;
 mod serve;
 
 use crate::args::{DocArgs, DocVerb, Global};
@@ -13,6 +15,6 @@ pub(crate) fn run(args: &DocArgs, global: &Global) -> Result<(), Failure> {
     let mut screen = Screen::stdout(global, None, SCHEMA);
     match &args.verb {
         DocVerb::Serve(serve) => serve::run(serve, &mut screen),
-        _ => Err(Failure::msg(crate::failure::Code::Failure, "not yet")),
+        verb => ask::run(verb, &remote::Remote::find(&args.server)?, &mut screen),
     }
 }
