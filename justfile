@@ -65,3 +65,11 @@ demo *args:
 # Measures this against other actor frameworks, side by side: benches/peers/README.md.
 bench-peers *args:
     cargo run --release --manifest-path benches/peers/Cargo.toml -- run {{args}}
+
+# Measures a document behind its agent: locks, edits, deliveries, memory, beside their targets: benches/doc/README.md.
+bench-doc *args:
+    cargo run --release --manifest-path benches/doc/Cargo.toml -- agent {{args}}
+
+# Replays editing traces in strong mode and in CRDTs, side by side: benches/doc/README.md.
+bench-traces *args:
+    cargo run --release --manifest-path benches/doc/Cargo.toml -- traces {{args}}

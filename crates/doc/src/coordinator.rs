@@ -15,6 +15,8 @@ mod hold;
 mod keep;
 mod lives;
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;

@@ -174,6 +174,9 @@ impl Open {
 pub fn split_front(text: &str) -> (&str, &str) {
     let bom = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
     let closers = front_closers(&text[bom..]);
+    if closers.is_empty() {
+        return text.split_at(bom);
+    }
     let mut end = bom;
     for (at, line) in lines(&text[bom..]).enumerate() {
         end += line.len();
@@ -216,7 +219,8 @@ impl<'a> Iterator for Lines<'a> {
         if rest.is_empty() {
             return None;
         }
-        let end = rest.find(['\n', '\r']).map_or(rest.len(), |at| at + eol_at(rest, at).len());
+        let eol = memchr::memchr2(b'\n', b'\r', rest.as_bytes());
+        let end = eol.map_or(rest.len(), |at| at + eol_at(rest, at).len());
         self.at += end;
         Some(&rest[..end])
     }

@@ -1,5 +1,6 @@
 //! The text of a section, which is edited in place and copied for nothing.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -39,7 +40,7 @@ impl Text {
     pub fn holds(&self, range: &Range<usize>) -> bool {
         range.start <= range.end
             && self.is_char_boundary(range.start)
-            && self.is_char_boundary(range.end)
+            && (range.is_empty() || self.is_char_boundary(range.end))
     }
 
     /// The bytes in `range`; `None` if it is not [in the text](Self::holds).
@@ -57,6 +58,11 @@ impl Text {
     #[must_use]
     pub fn starts_with(&self, byte: u8) -> bool {
         !self.is_empty() && self.0.byte(0) == byte
+    }
+
+    /// The byte that stands before `at`, which is in the text or its end; `None` at the start.
+    pub(crate) fn byte_before(&self, at: usize) -> Option<u8> {
+        Some(self.0.byte(at.checked_sub(1)?))
     }
 
     /// How many UTF-16 units stand before byte `at`, as editors in browsers count.
@@ -79,19 +85,22 @@ impl Text {
     pub(crate) fn apply(&mut self, splice: &Splice) -> bool {
         let Some(end) = splice.at.checked_add(splice.removed.len()) else { return false };
         let range = splice.at..end;
-        if !self.holds(&range) || self.0.byte_slice(range.clone()) != *splice.removed {
+        if !self.holds(&range) {
             return false;
         }
-        if splice.removed.is_empty() {
+        if range.is_empty() {
             self.0.insert(splice.at, &splice.inserted);
-        } else {
+            return true;
+        }
+        let is_there = self.0.byte_slice(range.clone()) == *splice.removed;
+        if is_there {
             self.0.replace(range, &splice.inserted);
         }
-        true
+        is_there
     }
 
     /// The bytes in `range`, which is in the text; shortened to the next boundaries inside.
-    pub(crate) fn window(&self, range: Range<usize>) -> String {
+    pub(crate) fn window(&self, range: Range<usize>) -> Cow<'_, str> {
         let (mut start, mut end) = (range.start, range.end.min(self.len()));
         while start < end && !self.0.is_char_boundary(start) {
             start += 1;
@@ -99,7 +108,15 @@ impl Text {
         while end > start && !self.0.is_char_boundary(end) {
             end -= 1;
         }
-        self.piece(start..end)
+        if start == end {
+            return Cow::Borrowed("");
+        }
+        let window = self.0.byte_slice(start..end);
+        match window.chunks().next() {
+            // Mostly it lies in one piece, and nothing is copied.
+            Some(chunk) if chunk.len() == end - start => Cow::Borrowed(chunk),
+            _ => Cow::Owned(window.to_string()),
+        }
     }
 
     fn piece(&self, range: Range<usize>) -> String {

@@ -23,6 +23,7 @@ pub(crate) use self::facts::{author, lock_of, mode};
 pub use self::link::{Link, Links, Outgoing};
 use self::outline::Outline;
 pub(crate) use self::outline::order;
+use crate::limits::{COMPACT_EVERY, UNLOAD_AFTER};
 use crate::mirror::{self, Boot, Mirror, Seed, Splice, Verdict, YrsMirror};
 use crate::room::{Close, ConnId, ConnectError, Room, RoomName, Step, User};
 
@@ -93,11 +94,15 @@ pub struct Beside<B> {
     kept: u64,
     outline: Outline,
     facts: Facts,
+    /// Since when nobody is in the room.
+    empty_since: Option<Duration>,
+    /// When the size of the CRDT was looked at last.
+    looked_at: Duration,
 }
 
 impl<B: FnMut() -> Boot + Send + 'static> Beside<B> {
-    /// The room of the document that editors know as `document`. `boot` is asked once for each incarnation, and must
-    /// never answer the same epoch or client twice.
+    /// The room of the document that editors know as `document`. `boot` is asked for each room, and must never
+    /// answer the same epoch or client twice.
     pub fn new(document: impl Into<String>, boot: B) -> Self {
         Self {
             document: document.into(),
@@ -109,12 +114,43 @@ impl<B: FnMut() -> Boot + Send + 'static> Beside<B> {
             kept: 0,
             outline: Outline::default(),
             facts: Facts::default(),
+            empty_since: None,
+            looked_at: Duration::ZERO,
         }
     }
 
-    fn connect(&mut self, connect: Connect, now: Duration) {
+    /// The room, made anew if there is none: of the texts as they are, in an epoch of its own.
+    fn open(&mut self, document: &Coordinator, now: Duration) -> &mut Room<YrsMirror> {
+        if self.room.is_none() {
+            self.outline = Outline::of(document);
+            let seed = |(section, entry)| {
+                let text = document.read(section).map(|view| view.text.to_string());
+                Seed::new(name(section), text.unwrap_or_default(), entry)
+            };
+            let seeds = self.outline.iter().map(seed).collect();
+            let mirror = YrsMirror::open((self.boot)(), seeds).expect(
+                "invariant: a document is within the limits of a mirror, and names each section once",
+            );
+            let mut room = Room::new(&self.document, mirror, now);
+            self.in_doubt.clear();
+            if document.seq() > self.kept
+                && let Some((section, entry)) = self.outline.iter().next()
+                && let Ok(update) = room.ours(|mirror| mirror.outline(&name(section), entry))
+            {
+                // Nobody is given what is not kept yet: this says nothing new, and holds the rest back.
+                self.in_doubt.push_back((document.seq(), update));
+            }
+            self.room = Some(room);
+            self.facts.mark();
+            self.empty_since = Some(now);
+            self.looked_at = now;
+        }
+        self.room.as_mut().expect("invariant: made above")
+    }
+
+    fn connect(&mut self, connect: Connect, document: &Coordinator, now: Duration) {
         let Connect { conn, room, user, holder, notices, link, reply } = connect;
-        let Some(ours) = &mut self.room else { return };
+        let ours = self.open(document, now);
         let answer = ours.connect(conn, &room, user, now);
         let is_in = answer.is_ok();
         // A socket that is gone meanwhile says so next.
@@ -122,6 +158,24 @@ impl<B: FnMut() -> Boot + Send + 'static> Beside<B> {
         if is_in {
             self.members.insert(conn, Member { holder, notices });
             self.links.add(conn, link);
+            self.empty_since = None;
+        }
+    }
+
+    /// Ends the room that nobody has been in for a while, or whose CRDT has grown out of proportion: what was
+    /// typed is in the document. Who comes later, or comes back, opens the next one.
+    fn tidy(&mut self, now: Duration) {
+        let is_left = self.empty_since.is_some_and(|since| now >= since + UNLOAD_AFTER);
+        let is_due = now >= self.looked_at + COMPACT_EVERY;
+        let Some(room) = self.room.as_ref().filter(|_| is_left || is_due) else { return };
+        self.looked_at = now;
+        if is_left || room.mirror().wants_compaction(room.mirror().save().len()) {
+            for conn in std::mem::take(&mut self.members).into_keys() {
+                self.links.close(conn, Close::OldEpoch);
+                self.links.remove(conn);
+            }
+            self.room = None;
+            self.in_doubt.clear();
         }
     }
 
@@ -209,6 +263,9 @@ impl<B: FnMut() -> Boot + Send + 'static> Beside<B> {
         if let Some(room) = &mut self.room {
             room.disconnect(conn, now);
         }
+        if self.members.is_empty() {
+            self.empty_since.get_or_insert(now);
+        }
     }
 
     /// Lets editors see what is kept, and hands every socket what it has room for.
@@ -224,21 +281,9 @@ impl<B: FnMut() -> Boot + Send + 'static> Beside<B> {
 }
 
 impl<B: FnMut() -> Boot + Send + 'static> Companion for Beside<B> {
-    fn begin(&mut self, document: &Coordinator, now: Duration) {
-        let boot = (self.boot)();
-        self.outline = Outline::of(document);
-        let seed = |(section, entry)| {
-            let text = document.read(section).map(|view| view.text.to_string());
-            Seed::new(name(section), text.unwrap_or_default(), entry)
-        };
-        let seeds = self.outline.iter().map(seed).collect();
-        let mirror = YrsMirror::open(boot, seeds).expect(
-            "invariant: a document is within the limits of a mirror, and names each section once",
-        );
-        self.room = Some(Room::new(&self.document, mirror, now));
-        // Whatever is in the document when an incarnation begins is kept.
+    fn begin(&mut self, document: &Coordinator, _: Duration) {
+        // Whatever is in the document when an incarnation begins is kept. The room waits for somebody to come.
         self.kept = document.seq();
-        self.facts.mark();
     }
 
     fn decided(&mut self, update: &Update, document: &Coordinator, _: Duration) {
@@ -288,7 +333,7 @@ impl<B: FnMut() -> Boot + Send + 'static> Companion for Beside<B> {
         // Somebody else's message.
         let Ok(message) = message.downcast::<Tell>() else { return };
         match *message {
-            Tell::Connect(connect) => self.connect(*connect, now),
+            Tell::Connect(connect) => self.connect(*connect, host.document(), now),
             Tell::Frame { conn, frame } => {
                 self.frame(conn, &frame, host, now);
                 debug_assert!(self.agrees(host.document()), "both texts are equal");
@@ -296,10 +341,9 @@ impl<B: FnMut() -> Boot + Send + 'static> Companion for Beside<B> {
             Tell::Ready { .. } => {}
             Tell::Gone { conn } => self.gone(conn, now),
             Tell::Where(reply) => {
-                if let Some(room) = &self.room {
-                    // Who asked may have gone.
-                    drop(reply.send((room.name().clone(), room.mirror().client())));
-                }
+                let room = self.open(host.document(), now);
+                // Who asked may have gone.
+                drop(reply.send((room.name().clone(), room.mirror().client())));
             }
         }
         self.send(now);
@@ -307,8 +351,11 @@ impl<B: FnMut() -> Boot + Send + 'static> Companion for Beside<B> {
 
     fn next_tick(&self) -> Option<Duration> {
         let room = self.room.as_ref()?;
-        let next = room.next_tick()?;
-        Some(self.facts.due().map_or(next, |due| due.min(next)))
+        if let Some(since) = self.empty_since {
+            return Some(since + UNLOAD_AFTER);
+        }
+        let due = [room.next_tick(), self.facts.due(), Some(self.looked_at + COMPACT_EVERY)];
+        due.into_iter().flatten().min()
     }
 
     fn tick(&mut self, document: &Coordinator, now: Duration) {
@@ -319,6 +366,7 @@ impl<B: FnMut() -> Boot + Send + 'static> Companion for Beside<B> {
         }
         room.tick(now);
         self.send(now);
+        self.tidy(now);
     }
 }
 

@@ -24,6 +24,14 @@ pub const SECTION_ID_LEN_MAX: usize = 64;
 // Each walks the section: 64 x 0.3 ms = 20 ms for the longest section, 64 x 2 us for a usual one.
 pub const SPLICES_PER_EDIT_MAX: usize = 64;
 
+/// How long a room that everybody has left is kept.
+// Who lost the network for some minutes goes on as if nothing had happened; longer, and the memory counts.
+pub const UNLOAD_AFTER: Duration = Duration::from_secs(10 * 60);
+
+/// How often the size of a CRDT state is looked at.
+// A look encodes the state, 10 ms per MB; a new epoch makes every editor open the document again.
+pub const COMPACT_EVERY: Duration = Duration::from_secs(60 * 60);
+
 /// Smallest CRDT state that is ever worth a new epoch (64 KiB).
 // Below, the reopening of every editor costs more than the memory.
 pub const COMPACT_STATE_LEN_MIN: usize = 64 * 1024;

@@ -111,7 +111,9 @@ pub enum DocMsg {
 
 /// A question about a document: see [`DocumentRef::look`].
 #[doc(hidden)]
-pub struct Look(Box<dyn FnOnce(&Coordinator, Duration) + Send>);
+pub struct Look(Question);
+
+type Question = Box<dyn FnOnce(&Coordinator, Duration) + Send>;
 
 impl std::fmt::Debug for Look {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

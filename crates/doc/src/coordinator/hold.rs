@@ -100,6 +100,7 @@ impl Coordinator {
     pub fn drop_holder(&mut self, holder: &Holder, now: Duration) -> Step<()> {
         let mut outs = Vec::new();
         self.fence(holder.agent(), holder.incarnation().saturating_add(1), now, &mut outs);
+        tell(self.locks.expire(now), &mut outs);
         Step { answer: (), outs }
     }
 

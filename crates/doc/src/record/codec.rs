@@ -297,7 +297,10 @@ impl Entry {
             Self::AliveFrom { agent, from } => WireEntry::AliveFrom(agent.as_str().into(), *from),
             Self::LivesOver => WireEntry::LivesOver,
         };
-        write(&wire, vec![ENTRY_FORMAT])
+        // As long as the entry of a few words is, so that the buffer does not grow under it.
+        let mut bytes = Vec::with_capacity(192);
+        bytes.push(ENTRY_FORMAT);
+        write(&wire, bytes)
     }
 
     /// The entry of these bytes.

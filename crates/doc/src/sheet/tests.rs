@@ -157,18 +157,44 @@ fn typing(rng: &mut Rng, text: &str) -> Change {
     Change { at, del: end - at, insert }
 }
 
+/// The next change of somebody who types at `at`: goes on, or takes the last character back.
+fn typing_on(rng: &mut Rng, text: &str, at: usize) -> Change {
+    let last = text[..at].chars().next_back().map_or(0, char::len_utf8);
+    if rng.below(3) == 0 {
+        return Change { at: at - last, del: last, insert: String::new() };
+    }
+    let insert = rng.pick(&["x", "x", "é", " ", "1", "-", "`", "<", "\n", "\r"]).to_owned();
+    Change { at, del: 0, insert }
+}
+
 #[test]
 fn d06_the_quick_answer_of_a_shape_is_the_one_that_parsing_gives() {
-    let mut n_quick = 0;
+    let (mut n_quick, mut n_decided) = (0, 0);
     each(1_500, "d06_the_quick_answer", |rng| {
         let mut sheet = sheet(&soup(rng, 20));
+        let mut cursor = (sheet.order[0], 0);
         for _ in 0..40 {
-            let section = sheet.order[rng.below(sheet.order.len())];
-            let change = typing(rng, &sheet.slot(section).unwrap().text.to_string());
-            let draft = Draft::edit(section, [change.clone()]);
-            let Ok(update) = sheet.draft(draft, &author(), Duration::ZERO) else { continue };
+            if rng.below(3) == 0 {
+                cursor = (sheet.order[rng.below(sheet.order.len())], usize::MAX);
+            }
+            let (section, at) = cursor;
+            let text = sheet.slot(section).unwrap().text.to_string();
+            let change =
+                if at > text.len() { typing(rng, &text) } else { typing_on(rng, &text, at) };
+            cursor = (section, change.at + change.insert.len());
+            let mut changes = vec![change];
+            let more = typing(rng, &text);
+            if rng.below(8) == 0 && more.at > changes[0].end() {
+                changes.push(more);
+            }
+            let draft = Draft::edit(section, changes.clone());
+            cursor.1 = if changes.len() == 1 { cursor.1 } else { usize::MAX };
+            let Ok(update) = sheet.draft(draft, &author(), Duration::ZERO) else {
+                cursor.1 = usize::MAX;
+                continue;
+            };
             let is_quick = sheet.is_harmless(&update.edits[0]);
-            assert_eq!(sheet.check(&update), Ok(()), "{change:?} in {:?}", sheet.snapshot());
+            assert_eq!(sheet.check(&update), Ok(()), "{changes:?} in {:?}", sheet.snapshot());
             n_quick += usize::from(is_quick);
             sheet.apply(&update).unwrap();
             let slot = sheet.slot(section).unwrap();
@@ -180,12 +206,15 @@ fn d06_the_quick_answer_of_a_shape_is_the_one_that_parsing_gives() {
             }
             // That it is plain may be unknown, and nothing else.
             assert!(known.is_plain || !slot.shape.is_plain, "{text:?}");
-            let shape = Shape { is_plain: known.is_plain, ..slot.shape };
-            assert_eq!(shape, known, "{change:?} {text:?}");
+            let Shape { is_plain, decided, .. } = known;
+            let shape = Shape { is_plain, decided, ..slot.shape };
+            assert_eq!(shape, known, "{changes:?} {text:?}");
+            n_decided += usize::from(slot.shape.is_decided_in(&text).unwrap());
         }
         the_cuts_are_there(&sheet);
     });
     assert!(n_quick > 5_000, "{n_quick} quick answers");
+    assert!(n_decided > 1_000, "{n_decided} times a place to type on");
 }
 
 #[test]

@@ -13,4 +13,5 @@ mod support;
 mod durable;
 mod envelopes;
 mod locks;
+mod markdown_files;
 mod versions;

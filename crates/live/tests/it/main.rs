@@ -5,6 +5,7 @@
     reason = "tests; helpers outside of a test function too"
 )]
 
+mod beside;
 mod convergence;
 mod hostile;
 mod node;

@@ -1,0 +1,142 @@
+//! Locks and edits: how many a second with many callers at once, and how long one caller waits.
+
+use std::time::{Duration, Instant};
+
+use ggml_agent::{Report, System};
+use ggml_agent_core::lease::{OnBusy, Token};
+use ggml_agent_doc::{Client, DocumentRef, Edit, Lock, SectionId};
+use tokio::task::JoinSet;
+
+use super::house::{document, id, section, writers};
+use super::{Rows, Scale, time};
+use crate::clock::{median, per_second, percentile, process_cpu, us_each};
+use crate::table::short;
+
+/// Callers at once, each with a section of its own.
+const CALLERS: usize = 64;
+/// Characters of a section: a paragraph.
+const LEN: usize = 400;
+const LEASE: Duration = Duration::from_secs(60);
+
+/// One caller.
+#[derive(Clone)]
+struct Caller {
+    document: DocumentRef,
+    client: Client,
+    section: SectionId,
+    nth: usize,
+}
+
+/// Calls of all callers together.
+struct Rate {
+    per_second: f64,
+    cpu_us: f64,
+    /// Of each call, sorted.
+    waits: Vec<Duration>,
+}
+
+pub(super) async fn measure(scale: &Scale) -> Result<Rows, Report> {
+    let (mut locks, mut edits, mut acks) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..scale.rounds {
+        let system = System::new();
+        let text = document(CALLERS, LEN)?;
+        let sections: Vec<SectionId> = text.sections().iter().map(|section| section.id()).collect();
+        let document = DocumentRef::start(&system, &id("doc"), text).await?;
+        let clients = writers(&system, CALLERS).await?;
+        let callers: Vec<Caller> = clients
+            .into_iter()
+            .zip(sections)
+            .enumerate()
+            .map(|(nth, (client, section))| Caller {
+                document: document.clone(),
+                client,
+                section,
+                nth: nth + 1,
+            })
+            .collect();
+        let each = scale.n_calls / CALLERS;
+        locks.push(rate(&callers, 2 * each, move |caller| caller.lock(each)).await?);
+        edits.push(rate(&callers, each, move |caller| caller.edit(each)).await?);
+        let alone = scale.n_calls / 10;
+        acks.push(rate(&callers[..1], alone, move |caller| caller.edit(alone)).await?);
+        system.shutdown(Scale::SHUTDOWN).await;
+    }
+    let of =
+        |rates: &[Rate], value: &dyn Fn(&Rate) -> f64| median(rates.iter().map(value).collect());
+    let both = |rates: &[Rate]| {
+        let (rate, cpu) = (of(rates, &|r| r.per_second), of(rates, &|r| r.cpu_us));
+        format!("{}/s, {} us CPU", short(rate), short(cpu))
+    };
+    let waits = |rates: &[Rate]| {
+        let at = |percent| {
+            let us = of(rates, &|r| percentile(&r.waits, percent).as_secs_f64() * 1e6);
+            time(Duration::from_secs_f64(us / 1e6))
+        };
+        format!("p50 {}, p99 {}", at(50), at(99))
+    };
+    Ok(vec![
+        (
+            format!("locks and releases, {CALLERS} callers"),
+            both(&locks),
+            ">= 200,000/s, <= 2 us CPU",
+        ),
+        (
+            format!("edits under locks, {CALLERS} callers"),
+            both(&edits),
+            ">= 200,000/s, <= 2 us CPU",
+        ),
+        (format!("edit to ack, {CALLERS} callers"), waits(&edits), "-"),
+        ("edit to ack, one caller".to_owned(), waits(&acks), "-"),
+    ])
+}
+
+/// Lets all callers do `work` at once; `n` is the number of calls of each.
+async fn rate<W, F>(callers: &[Caller], n: usize, work: W) -> Result<Rate, Report>
+where
+    W: Fn(Caller) -> F,
+    F: Future<Output = Result<Vec<Duration>, Report>> + Send + 'static,
+{
+    let (began, cpu) = (Instant::now(), process_cpu());
+    let mut jobs = JoinSet::new();
+    for caller in callers {
+        jobs.spawn(work(caller.clone()));
+    }
+    let mut waits = Vec::new();
+    while let Some(done) = jobs.join_next().await {
+        waits.extend(done??);
+    }
+    let (wall, cpu) = (began.elapsed(), process_cpu().saturating_sub(cpu));
+    let n_calls = n * callers.len();
+    waits.sort();
+    Ok(Rate { per_second: per_second(n_calls, wall), cpu_us: us_each(cpu, n_calls), waits })
+}
+
+impl Caller {
+    async fn token(&self) -> Result<Token, Report> {
+        let lock = Lock::one(self.section, LEASE, OnBusy::Deny);
+        Ok(self.document.lock(&self.client, lock).await?[0].token)
+    }
+
+    async fn lock(self, n: usize) -> Result<Vec<Duration>, Report> {
+        for _ in 0..n {
+            let token = self.token().await?;
+            self.document.release(&self.client, self.section, token).await?;
+        }
+        Ok(Vec::new())
+    }
+
+    async fn edit(self, n: usize) -> Result<Vec<Duration>, Report> {
+        let token = self.token().await?;
+        let mut waits = Vec::with_capacity(n);
+        // Made before: to write a text is the caller's business.
+        let texts = [1, 2].map(|version| section(self.nth, LEN, version));
+        for text in texts.iter().cycle().take(n) {
+            let began = Instant::now();
+            let edit = Edit::locked(self.section, token, text.as_str());
+            self.document.edit(self.client.holder(), edit).await?;
+            waits.push(began.elapsed());
+        }
+        self.document.release(&self.client, self.section, token).await?;
+        Ok(waits)
+    }
+}
