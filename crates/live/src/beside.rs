@@ -189,8 +189,8 @@ impl<B: FnMut() -> Boot + Send + 'static> Beside<B> {
         };
         let Step { changes, refused, close, .. } = room.frame(conn, frame, now, &mut judge);
         if *notices {
-            for section in &refused {
-                self.links.notice(conn, &facts::refusal(section, host.document(), now));
+            for change in &refused {
+                self.links.notice(conn, &facts::refusal(change, host.document(), now));
             }
         }
         if !changes.is_empty() {

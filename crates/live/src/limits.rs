@@ -96,6 +96,10 @@ pub const OUTBOX_LEN_MAX: usize = 1024 * 1024;
 // merged.
 pub const LINK_FRAMES_MAX: usize = 16;
 
+/// Longest text that a notice gives back (16 KiB).
+// Some pages: what a person would not like to type again.
+pub const NOTICE_TEXT_LEN_MAX: usize = 16 * 1024;
+
 /// How long document updates are collected before they go out as one frame.
 // Between 30 and 50 ms: below perception, and 20 streaming agents cost what one costs.
 pub const UPDATE_TICK: Duration = Duration::from_millis(40);

@@ -5,8 +5,8 @@ use std::time::Duration;
 use ggml_agent_doc::{Coordinator, Holder, Kind, LockRow, Mode, SectionId};
 use serde_json::{Map, Value, json};
 
-use crate::limits::{FACTS_LEN_MAX, UPDATE_TICK};
-use crate::mirror;
+use crate::limits::{FACTS_LEN_MAX, NOTICE_TEXT_LEN_MAX, UPDATE_TICK};
+use crate::mirror::Refused;
 
 /// When the facts are looked at again, and how they were last.
 #[derive(Debug, Default)]
@@ -54,13 +54,19 @@ impl Facts {
 
 /// What our own page is told of an edit that was undone.
 pub(super) fn refusal(
-    section: &mirror::SectionId,
+    Refused { section, inserted }: &Refused,
     document: &Coordinator,
     now: Duration,
 ) -> String {
     let id = section.as_str().parse::<SectionId>().ok();
     let holder = id.and_then(|id| document.lease(id, now)).map(|lease| author(&lease.holder));
-    json!({ "kind": "refused", "section": section.as_str(), "by": holder, "text": "" }).to_string()
+    let mut end = inserted.len().min(NOTICE_TEXT_LEN_MAX);
+    while !inserted.is_char_boundary(end) {
+        end -= 1;
+    }
+    let text = &inserted[..end];
+    json!({ "kind": "refused", "section": section.as_str(), "by": holder, "text": text })
+        .to_string()
 }
 
 /// Somebody, as the page is told.

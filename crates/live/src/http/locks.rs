@@ -119,6 +119,9 @@ pub(super) async fn unlock(
     let Query(End { token, force }) = query.map_err(|error| bad_query(&error))?;
     match (token, force) {
         (_, Some(1)) => {
+            if doc.look(move |document, _| document.about_section(section)).await?.is_none() {
+                return Err(Problem::no_section(&section.to_string()));
+            }
             let forced = doc.document.force_release(&who, section).await;
             forced.map_err(|error| Problem::unreachable(&error))?;
         }

@@ -47,7 +47,8 @@ struct End {
 const NO_TOKEN: End = End { code: 4401, reason: "the token is no longer good: open a new link" };
 const NO_DOCUMENT: End = End { code: 4404, reason: "there is no such document any more" };
 const LEAVING: End = End { code: 1001, reason: "the server ends" };
-const RESTARTED: End = End { code: 1012, reason: "the document was started again" };
+/// Whether it is only started again is learned by who comes back.
+const RESTARTED: End = End { code: 1012, reason: "the document's agent has ended: come again" };
 const SILENT: End = End { code: 1001, reason: "no word for a minute" };
 const NOT_BINARY: End = End { code: 1003, reason: "frames are binary" };
 const UNREADABLE: End = End { code: 1009, reason: "a frame is longer than 1 MiB, or none at all" };
@@ -185,7 +186,7 @@ impl Line {
         loop {
             tokio::select! {
                 outgoing = self.frames.recv() => {
-                    let Some(first) = outgoing else { return Some(self.cut_off()) };
+                    let Some(first) = outgoing else { return Some(RESTARTED) };
                     match timeout(WRITE_TIME_MAX, self.write(first)).await {
                         Ok(Ok(None)) => {}
                         Ok(Ok(Some(end))) => return Some(end),
@@ -248,17 +249,12 @@ impl Line {
     async fn take(&mut self, frame: bytes::Bytes) -> Result<(), End> {
         let tell = Tell::Frame { conn: self.conn, frame };
         if self.site.doc.document.send_companion(tell).await.is_err() {
-            return Err(self.cut_off());
+            return Err(RESTARTED);
         }
         self.n_frames += 1;
         if self.n_frames % BURST_FRAMES_MAX == 0 {
-            place(&self.site.doc).await.map_err(|_| self.cut_off())?;
+            place(&self.site.doc).await.map_err(|_| RESTARTED)?;
         }
         Ok(())
-    }
-
-    /// The document's agent takes no more of this connection.
-    fn cut_off(&self) -> End {
-        if self.site.doc.document.addr().is_alive() { RESTARTED } else { NO_DOCUMENT }
     }
 }

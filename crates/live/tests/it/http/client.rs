@@ -96,9 +96,7 @@ impl Up {
         let (stop, stopped) = oneshot::channel::<()>();
         let mut serving = JoinSet::new();
         let served = server.clone();
-        serving.spawn(async move {
-            serve(listener, &served, async { drop(stopped.await) }).await
-        });
+        serving.spawn(async move { serve(listener, &served, async { drop(stopped.await) }).await });
         Self { addr, server, document, stop: Some(stop), serving, _system: system }
     }
 

@@ -19,7 +19,7 @@ async fn the_base_says_what_there_is() {
     assert_eq!(base["you"], json!({ "id": "@Ana", "name": "Ana", "kind": "person" }));
     assert_eq!((&base["seq"], &base["title"]), (&json!(0), &json!("report.md")));
     let plan = json!({
-        "id": "s2", "title": "Plan", "level": 2, "order": "000001", "version": 0, "bytes": 14,
+        "id": "s2", "title": "Plan", "level": 2, "order": "000001", "version": 0, "bytes": 15,
         "mode": "optimistic", "archived": false, "lock": null, "reserved": [],
     });
     assert_eq!(base["sections"][1], plan);
@@ -45,18 +45,25 @@ async fn versions_and_differences_and_the_log_agree() {
     assert_eq!(version(1).await["text"], texts[0]);
     let newest = json!({ "id": "s2", "version": 2, "text": texts[1] });
     assert_eq!(up.get("/sections/s2").await, newest);
-    for path in ["/sections/s2?version=3", "/sections/s4", "/sections/2", "/diff?section=s2&from=0&to=9"]
+    for path in
+        ["/sections/s2?version=3", "/sections/s4", "/sections/2", "/diff?section=s2&from=0&to=9"]
     {
         assert_eq!(up.of("Ana", "GET", path, &Value::Null).await.status, 404, "{path}");
     }
-    assert_eq!(up.of("Ana", "GET", "/diff?section=s2", &Value::Null).await.problem(), "bad-request");
+    assert_eq!(
+        up.of("Ana", "GET", "/diff?section=s2", &Value::Null).await.problem(),
+        "bad-request"
+    );
 
     let diff = up.get("/diff?section=s2&from=0&to=2").await;
     let runs = diff["runs"].as_array().unwrap();
     let side = |gone: &str| -> String {
         runs.iter().filter(|run| run["op"] != gone).filter_map(|run| run["text"].as_str()).collect()
     };
-    assert_eq!((side("insert").as_str(), side("delete").as_str()), ("## Plan\n\nTwo.\n\n", texts[1]));
+    assert_eq!(
+        (side("insert").as_str(), side("delete").as_str()),
+        ("## Plan\n\nTwo.\n\n", texts[1])
+    );
 
     let log = up.get("/log?limit=1").await;
     assert_eq!(log["more"], true);
@@ -87,8 +94,8 @@ async fn a_lock_is_taken_renewed_and_given_back() {
     assert!(taken["locks"][1]["until_ms"].as_u64().unwrap() <= 60_000);
     let token = taken["locks"][1]["token"].as_u64().unwrap();
 
-    let busy = up.of("Ben", "POST", "/locks", &json!({ "sections": ["s2", "s3"], "lease_ms": 1 }));
-    let busy = busy.await;
+    let other = json!({ "sections": ["s2", "s3"], "lease_ms": 1 });
+    let busy = up.of("Ben", "POST", "/locks", &other).await;
     assert_eq!((busy.status, busy.problem().as_str()), (409, "locked"));
     assert_eq!(busy.json()["holder"]["id"], "@Ana");
     let both = json!({ "sections": ["s2"], "lease_ms": 60_000, "preempt": true });

@@ -119,7 +119,7 @@ async fn what_is_too_long_or_no_request_is_refused() {
     assert_eq!(up.ask("GET", "/doc/report", &head, "").await.status, 431);
     assert_eq!(up.ask("PATCH", path, &script, "").await.problem(), "method");
     assert_eq!(up.ask("GET", "/api/v2", &script, "").await.problem(), "no-route");
-    assert_eq!(up.raw(b"GET / HTTP/1.1\r\n\r\n").await.problem(), "host");
+    assert_eq!(up.raw(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n").await.problem(), "host");
     assert_eq!(up.raw(b"nonsense\r\n\r\n").await.status, 400);
     for body in ["", "{", "[]", "{\"sections\":[\"s1\"]}", "{\"sections\":1,\"lease_ms\":1}"] {
         assert_eq!(up.ask("POST", path, &script, body).await.problem(), "bad-request", "{body}");

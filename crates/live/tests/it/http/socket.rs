@@ -23,7 +23,6 @@ use super::client::{As, Up, agent, token};
 struct Editor {
     socket: WebSocketStream<TcpStream>,
     doc: Doc,
-    client: u64,
 }
 
 async fn connect(up: &Up, room: &str, user: &str, heads: &str) -> WebSocketStream<TcpStream> {
@@ -40,12 +39,14 @@ async fn connect(up: &Up, room: &str, user: &str, heads: &str) -> WebSocketStrea
 
 /// The close code that the server gives.
 async fn close_code(socket: &mut WebSocketStream<TcpStream>) -> u16 {
+    let mut code = 0;
+    // To the end: the peer is answered, and hangs up.
     while let Some(frame) = socket.next().await {
         if let Ok(Frame::Close(Some(close))) = frame {
-            return close.code.into();
+            code = close.code.into();
         }
     }
-    0
+    code
 }
 
 impl Editor {
@@ -55,7 +56,7 @@ impl Editor {
         let socket = connect(up, &room, user, &up.heads(As::Page)).await;
         let options = Options::with_client_id(yrs::ClientID::new(client));
         let doc = Doc::with_options(Options { offset_kind: OffsetKind::Utf16, ..options });
-        let mut editor = Self { socket, doc, client };
+        let mut editor = Self { socket, doc };
         let ours = editor.doc.transact().state_vector().encode_v1();
         editor.send(&Message::SyncStep1(&ours)).await;
         let state = format!("{{\"user\":{{\"name\":\"{user}\"}}}}");
@@ -123,7 +124,8 @@ async fn editors_and_agents_see_what_the_others_write_and_each_other() {
     let mut ana = Editor::join(&up, "Ana", 101).await;
     let mut ben = Editor::join(&up, "Ben", 102).await;
     assert_eq!(ana.text("s2"), "## Plan\n\nTwo.\n\n");
-    ana.until(|_, frame| presence_of(102, frame).is_some_and(|it| it["user"]["name"] == "Ben")).await;
+    ana.until(|_, frame| presence_of(102, frame).is_some_and(|it| it["user"]["name"] == "Ben"))
+        .await;
 
     let edit = Edit::optimistic(section, 0, "## Plan\n\nTwo, by an agent.\n\n");
     up.document.edit(&agent("writer"), edit).await.unwrap();
@@ -147,7 +149,11 @@ async fn an_edit_of_a_locked_section_comes_back_with_a_notice() {
     let lock = Lock::one(section, Duration::from_secs(60), OnBusy::Deny);
     up.document.lock(&writer, lock).await.unwrap();
     let server = up.get("").await["server_client"].as_u64().unwrap();
-    let holder = |frame: &[u8]| presence_of(server, frame)?["server"]["sections"]["s2"]["lock"]["holder"].as_str().map(str::to_owned);
+    let holder = |frame: &[u8]| {
+        presence_of(server, frame)?["server"]["sections"]["s2"]["lock"]["holder"]
+            .as_str()
+            .map(str::to_owned)
+    };
     ana.until(|_, frame| holder(frame).as_deref() == Some("writer")).await;
 
     ana.type_in("s2", "REFUSED").await;
@@ -203,7 +209,8 @@ async fn a_document_that_has_ended_closes_its_sockets() {
     let mut ana = Editor::join(&up, "Ana", 101).await;
     up.document.addr().stop();
     up.document.addr().ended().await;
-    assert_eq!(close_code(&mut ana.socket).await, 4404);
+    // Maybe it is only started again: the next one learns that it is not.
+    assert_eq!(close_code(&mut ana.socket).await, 1012);
     let mut late = connect(&up, "report@1", "Ana", &up.heads(As::Page)).await;
     assert_eq!(close_code(&mut late).await, 4404);
 }
