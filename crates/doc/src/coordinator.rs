@@ -12,10 +12,13 @@ mod author;
 mod command;
 mod error;
 mod hold;
+mod import;
 mod keep;
 mod lives;
 #[cfg(test)]
 mod model;
+mod op;
+mod query;
 #[cfg(test)]
 mod tests;
 
@@ -39,7 +42,12 @@ pub use command::{
 };
 pub use error::{EditError, Gone, LockError, SubscribeError};
 pub use hold::{GRACE, LockRow, ReserveRefused};
+pub use import::{BaseText, ConflictReason, FileConflict, FilePart, ImportError, Imported};
 pub(crate) use lives::Lives;
+pub(crate) use op::Seen;
+pub use op::{APPLIED_MAX, Applied, Command, Done, OnStale, Op, OpError, Proposal};
+pub(crate) use query::Source;
+pub use query::{Outline, Query, QueryError, SectionText, TextSince, View};
 
 /// A document, its locks, its subscribers and its history. Holds D1 to D8 and M13 for documents.
 ///
@@ -52,6 +60,7 @@ pub struct Coordinator {
     history: History,
     subscribers: Subscribers,
     lives: Lives,
+    seen: Seen,
     /// What changed since it was taken last, if anybody keeps it.
     entries: Option<Vec<Entry>>,
 }
@@ -72,6 +81,7 @@ impl Coordinator {
             history: History::default(),
             subscribers: Subscribers::default(),
             lives: Lives::default(),
+            seen: Seen::default(),
             entries: None,
         }
     }
@@ -236,7 +246,8 @@ impl Coordinator {
             keep::take_leases(&mut self.locks, entries);
             entries.push(Entry::Updated(Arc::clone(&update)));
         }
-        self.history.push(update, |_| ());
+        self.seen.add(&update);
+        self.history.push(update, |oldest| self.seen.forget(oldest));
         seq
     }
 

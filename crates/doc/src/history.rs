@@ -26,10 +26,21 @@ pub struct Update {
     pub cause: Cause,
     /// The name that its author gave it, so that it is carried out once.
     pub op: Option<OpId>,
+    /// What is known of that command, if it was one that can be told from others.
+    pub mark: Option<OpMark>,
     /// Changes of sections and their order, made before the edits.
     pub outline: Vec<OutlineChange>,
     /// What became of the texts, each section at most once.
     pub edits: SmallVec<[SectionEdit; 1]>,
+}
+
+/// What is remembered of a command that has a name, so that its repetition has the same answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpMark {
+    /// What it said, as a number: another command of the same name has another.
+    pub content: u64,
+    /// Somebody had changed a section since the version that it named.
+    pub base_moved: bool,
 }
 
 /// Why a text changed.
@@ -46,6 +57,8 @@ pub enum Cause {
         /// Who had suggested it.
         by: Holder,
     },
+    /// The file of the document was changed by somebody else; the author is who follows it.
+    File,
 }
 
 /// What became of the text of one section.
@@ -69,7 +82,8 @@ impl Update {
     /// Bytes of memory, roughly.
     fn len(&self) -> usize {
         let texts = self.edits.iter().flat_map(|edit| &edit.splices).map(Splice::heap);
-        size_of::<Self>() + self.outline.len() * size_of::<OutlineChange>() + texts.sum::<usize>()
+        let outline = self.outline.iter().map(|change| size_of::<OutlineChange>() + change.heap());
+        size_of::<Self>() + outline.sum::<usize>() + texts.sum::<usize>()
     }
 }
 
@@ -142,7 +156,8 @@ impl History {
     }
 
     /// The text of a section at an earlier version, made of `text`, which it has at `current`. `None` if the
-    /// updates since are not remembered any more, or the version is none that it had.
+    /// updates since are not remembered any more, or the version is none that it had. Updates after `current` do
+    /// not matter.
     #[must_use]
     pub fn text_at(
         &self,
@@ -153,6 +168,7 @@ impl History {
         let mut text = text.clone();
         let mut at = current;
         let edits = self.iter().rev().filter_map(|update| update.edit(section));
+        let edits = edits.skip_while(|edit| edit.version > current);
         for edit in edits.take_while(|edit| edit.version > version) {
             if edit.version != at || !edit.undo(&mut text) {
                 return None;

@@ -21,12 +21,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Reading order: [`markdown`], [`section`], [`coordinator`], [`history`], [`sheet`], [`record`], [`abstracts`].
+//! Reading order: [`markdown`], [`section`], [`coordinator`], [`history`], [`sheet`], [`record`], [`mod@file`], [`abstracts`].
 
 pub mod abstracts;
 pub mod agent;
 pub mod change;
 pub mod coordinator;
+pub mod file;
 pub mod history;
 pub mod limits;
 pub mod markdown;
@@ -44,8 +45,8 @@ pub use agent::{
 };
 pub use change::Splice;
 pub use coordinator::{
-    Accepted, Coordinator, Delivery, Edit, EditError, Holder, Kind, Lock, LockRow, Note, OpId, Out,
-    Splices,
+    Accepted, Command, Coordinator, Delivery, Done, Edit, EditError, Holder, Kind, Lock, LockRow,
+    Note, OnStale, Op, OpError, OpId, Out, Proposal, Query, Splices, View,
 };
 pub use rope::Text;
 pub use section::{Document, LoadError, Section, SectionId};

@@ -32,6 +32,38 @@ pub const HISTORY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Longest [operation id](crate::OpId), in bytes.
 pub const OP_ID_BYTES_MAX: usize = 128;
 
+/// Most named commands that are remembered, so that each is carried out once.
+// 10,000 x about 200 B = 2 MB; an agent that gives one a second is safe for hours.
+pub const OPS_REMEMBERED_MAX: usize = 10_000;
+
+/// Most commands that are given at once.
+pub const BATCH_LEN_MAX: usize = 256;
+
+/// Most commands that are given at once, each to be answered by itself.
+// Each may be refused with what is closest to a text: 16 x 15 ms in the largest sections.
+pub const EACH_LEN_MAX: usize = 16;
+
+/// Most bytes of text in commands that are given at once.
+// Four of the largest sections.
+pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
+
+/// Most versions that places of a text are moved over.
+// Who is further behind reads the section again: 1,024 keys are some minutes of typing.
+pub const REBASED_MAX: u64 = 1_024;
+
+/// Most bytes of the present text in the refusal of a command.
+pub const CURRENT_BYTES_MAX: usize = 2 * 1024;
+
+/// About the most bytes of what has changed since a version, in words, in the refusal of a command.
+pub const SINCE_BYTES_MAX: usize = 2 * 1024;
+
+/// Most bytes of text in the answer to a question.
+// Four of the largest sections; who wants more asks for one after the other.
+pub const QUERY_BYTES_MAX: usize = 1024 * 1024;
+
+/// Longest title in an outline, in bytes.
+pub const TITLE_BYTES_MAX: usize = 200;
+
 /// Most agents whose dead incarnations are remembered; of those forgotten only the lease protects.
 // 100,000 x about 150 B = 15 MB.
 pub const DEAD_MAX: usize = 100_000;

@@ -70,6 +70,23 @@ pub enum OutlineChange {
         /// How.
         mode: Mode,
     },
+    /// Byte order mark and front matter became others.
+    Front {
+        /// What they were, so that it can be taken back.
+        before: Arc<str>,
+        /// What they are.
+        after: Arc<str>,
+    },
+}
+
+impl OutlineChange {
+    /// The bytes that it takes in memory, beside itself.
+    pub(crate) fn heap(&self) -> usize {
+        match self {
+            Self::Front { before, after } => before.len() + after.len(),
+            _ => 0,
+        }
+    }
 }
 
 /// What there is to know about a section beside its text.
@@ -282,6 +299,13 @@ impl Sheet {
             }
             OutlineChange::Mode { section, mode } => {
                 self.slots.get_mut(section.index())?.mode = *mode;
+            }
+            OutlineChange::Front { before, after } => {
+                if self.front != *before {
+                    return None;
+                }
+                self.bytes = self.bytes + after.len() - before.len();
+                self.front = Arc::clone(after);
             }
         }
         Some(())

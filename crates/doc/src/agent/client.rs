@@ -11,10 +11,12 @@ use ggml_agent::{
 use ggml_agent_core::AgentId;
 use ggml_agent_core::lease::{Grant, Stale, Token};
 
+use super::command::CommandMsg;
 use super::{DocMsg, DocumentAgent, Look};
 use crate::coordinator::{
-    Accepted, Coordinator, Edit, EditError, Holder, Lock, LockError, ReserveRefused, SectionView,
-    Snapshot, SubscribeError,
+    Accepted, BaseText, Command, Coordinator, Done, Edit, EditError, Holder, ImportError, Imported,
+    Lock, LockError, OpError, Query, QueryError, ReserveRefused, SectionView, Snapshot,
+    SubscribeError, View,
 };
 use crate::history::Update;
 use crate::section::{Document, SectionId};
@@ -83,6 +85,72 @@ impl DocumentRef {
     ) -> Result<Accepted, CallError<EditError>> {
         let holder = holder.clone();
         self.call(|reply| DocMsg::Edit { holder, edit, reply }).await
+    }
+
+    /// Takes in what somebody else made of the document's file: see [`crate::Coordinator::import`] (D24).
+    ///
+    /// # Errors
+    /// [`CallError::Refused`] says why nothing was changed.
+    pub async fn import(
+        &self,
+        author: &Holder,
+        base: &BaseText,
+        file: String,
+    ) -> Result<Imported, CallError<ImportError>> {
+        let (author, base) = (author.clone(), base.clone());
+        self.call(|reply| DocMsg::Import { author, base, file, reply }).await
+    }
+
+    /// Carries out one command (D6, D9, D14).
+    ///
+    /// # Errors
+    /// [`CallError::Refused`] says why, with what is needed to go on; nothing was changed. A command that has an
+    /// [operation id](crate::OpId) may be sent again after [`CallError::Unreachable`]: it is carried out once.
+    pub async fn command(
+        &self,
+        holder: &Holder,
+        command: Command,
+    ) -> Result<Done, CallError<OpError>> {
+        let holder = holder.clone();
+        self.call(|reply| CommandMsg::One { holder, command, reply }.into()).await
+    }
+
+    /// Carries out several commands as one, or none of them (D15): see [`Coordinator::batch`].
+    ///
+    /// # Errors
+    /// As [`DocumentRef::command`]; [`OpError::InBatch`] says which one was refused.
+    ///
+    /// [`Coordinator::batch`]: crate::Coordinator::batch
+    pub async fn batch(
+        &self,
+        holder: &Holder,
+        commands: Vec<Command>,
+    ) -> Result<Done, CallError<OpError>> {
+        let holder = holder.clone();
+        self.call(|reply| CommandMsg::Batch { holder, commands, reply }.into()).await
+    }
+
+    /// Carries out several commands one after the other, each with an answer of its own; see
+    /// [`Coordinator::commands`](crate::Coordinator::commands).
+    ///
+    /// # Errors
+    /// [`AskError`] when the document's agent does not answer: some may have been carried out.
+    pub async fn commands(
+        &self,
+        holder: &Holder,
+        commands: Vec<Command>,
+    ) -> Result<Vec<Result<Done, OpError>>, AskError> {
+        let holder = holder.clone();
+        let ask = |reply| CommandMsg::Each { holder, commands, reply }.into();
+        self.addr.ask_within(CALL_DEADLINE, ask).await
+    }
+
+    /// The outline, the texts of some sections, or what has changed in them (D16).
+    ///
+    /// # Errors
+    /// [`CallError::Refused`] says what is wrong with the question.
+    pub async fn query(&self, query: Query) -> Result<View, CallError<QueryError>> {
+        self.call(|reply| CommandMsg::Query { query, reply }.into()).await
     }
 
     /// Gives a lock back (D2).

@@ -11,6 +11,7 @@ use super::keeper::{Keeper, Outcome};
 use super::{DocMsg, DocumentAgent};
 use crate::coordinator::{Coordinator, Delivery, Holder};
 use crate::limits::HELD_LEN_MAX;
+use crate::record::Entry;
 use crate::section::Document;
 
 /// How long a commit waits that the store had no room for, until it is tried again.
@@ -71,6 +72,7 @@ impl DocumentAgent {
             self.coordinator = Coordinator::resume(record, Limits::DEFAULT, Self::now(ctx));
         }
         self.shown = Some(self.coordinator.sheet().clone());
+        self.shown_holders = self.coordinator.locked().collect();
         self.coordinator.keep_entries();
         if keeper.is_new() {
             // Once it has started, the store has it.
@@ -133,6 +135,15 @@ impl DocumentAgent {
         let entries = self.coordinator.take_entries();
         keeper.add(&entries);
         self.gate.decided(entries.len());
+        for entry in entries {
+            match entry {
+                Entry::Held(lease) => {
+                    self.gate.hold(Effect::ShowHolder(lease.section, Some(lease.holder)));
+                }
+                Entry::Free { section } => self.gate.hold(Effect::ShowHolder(section, None)),
+                _ => {}
+            }
+        }
     }
 
     /// Begins the next commit, if none is under way and there is something to keep.

@@ -10,8 +10,8 @@ use super::client::{DocNote, LockDenied};
 use super::event::{DocEvent, DocEventKind};
 use super::{DocMsg, DocumentAgent, Look, RETRY_AFTER, Waiting, wire};
 use crate::coordinator::{
-    Accepted, Delivery, EditError, Holder, LockError, Note, Out, ReserveRefused, Snapshot,
-    SubscribeError,
+    Accepted, Delivery, Done, EditError, Holder, ImportError, Imported, LockError, Note, OpError,
+    Out, ReserveRefused, Snapshot, SubscribeError,
 };
 use crate::history::Update;
 use crate::section::SectionId;
@@ -51,6 +51,11 @@ pub(super) enum Effect {
     Release(Reply<Result<(), Stale>>, Result<(), Stale>),
     Renew(Reply<Result<std::time::Duration, Stale>>, Result<std::time::Duration, Stale>),
     Edit(Reply<Result<Accepted, EditError>>, Result<Accepted, EditError>),
+    Import(Reply<Result<Imported, ImportError>>, Result<Imported, ImportError>),
+    Command(Reply<Result<Done, OpError>>, Result<Done, OpError>),
+    Commands(Reply<Vec<Result<Done, OpError>>>, Vec<Result<Done, OpError>>),
+    /// Readers find who holds this section.
+    ShowHolder(SectionId, Option<Holder>),
     Subscribe(Reply<Result<Snapshot, SubscribeError>>, Result<Snapshot, SubscribeError>),
     Envelope {
         question: Envelope,
@@ -161,6 +166,13 @@ impl DocumentAgent {
             Effect::Release(reply, answer) => reply.send(answer),
             Effect::Renew(reply, answer) => reply.send(answer),
             Effect::Edit(reply, answer) => reply.send(answer),
+            Effect::Import(reply, answer) => reply.send(answer),
+            Effect::Command(reply, answer) => reply.send(answer),
+            Effect::Commands(reply, answers) => reply.send(answers),
+            Effect::ShowHolder(section, holder) => match holder {
+                Some(holder) => drop(self.shown_holders.insert(section, holder)),
+                None => drop(self.shown_holders.remove(&section)),
+            },
             Effect::Subscribe(reply, answer) => reply.send(answer),
             Effect::Envelope { question, kind, payload } => {
                 // An asker that is gone is recorded by the system as a dead letter.

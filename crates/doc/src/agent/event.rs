@@ -8,7 +8,7 @@ use ggml_agent::CustomEvent;
 use ggml_agent_core::AgentId;
 use ggml_agent_core::lease::{Busy, Grant, Token};
 
-use crate::coordinator::{EditError, Holder};
+use crate::coordinator::{EditError, Holder, OpError};
 use crate::section::SectionId;
 
 /// One thing that happened to a document.
@@ -97,6 +97,13 @@ pub enum DocEventKind {
         /// The section's version.
         version: u64,
     },
+    /// A command was refused; nothing was changed.
+    CommandRefused {
+        /// The section that it, or the refused one of its batch, is about.
+        section: SectionId,
+        /// Why.
+        error: Box<OpError>,
+    },
     /// An edit was refused; nothing was changed.
     EditRefused {
         /// Of which section.
@@ -114,7 +121,12 @@ impl DocEventKind {
     /// Whether an edit was refused because its token, or its author's incarnation, is over (D2).
     #[must_use]
     pub fn is_fenced(&self) -> bool {
-        matches!(self, Self::EditRefused { error: EditError::Stale(_) | EditError::Gone(_), .. })
+        let error = match self {
+            Self::EditRefused { error, .. } => Some(error),
+            Self::CommandRefused { error, .. } => error.edit_error(),
+            _ => None,
+        };
+        matches!(error, Some(EditError::Stale(_) | EditError::Gone(_)))
     }
 }
 
@@ -155,6 +167,9 @@ impl fmt::Display for DocEvent {
             DocEventKind::EditAccepted { section, seq, version } => {
                 write!(f, "{section} edited by {holder}: version {version}, document {seq}")
             }
+            DocEventKind::CommandRefused { section, error } => {
+                write!(f, "{section} command of {holder} refused: {error}")
+            }
             DocEventKind::EditRefused { section, error } => {
                 write!(f, "{section} edit of {holder} refused: {error}")
             }
@@ -179,6 +194,7 @@ impl CustomEvent for DocEvent {
             DocEventKind::Forced { .. } => "doc.lock_forced",
             DocEventKind::EditAccepted { .. } => "doc.edit_accepted",
             DocEventKind::EditRefused { .. } => "doc.edit_refused",
+            DocEventKind::CommandRefused { .. } => "doc.command_refused",
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod book;
 mod client;
+mod command;
 mod companion;
 mod durable;
 mod effect;
@@ -26,14 +27,15 @@ use ggml_agent_core::lease::{Grant, Outcome, Stale, Token};
 
 use self::book::{Book, Way};
 pub use self::client::{CallError, Client, DocNote, DocumentRef, LockDenied};
+pub use self::command::CommandMsg;
 pub use self::companion::{Companion, Host};
 use self::effect::Effect;
 pub use self::event::{DocEvent, DocEventKind};
 use self::gate::Gate;
 use self::keeper::Keeper;
 use crate::coordinator::{
-    Accepted, Coordinator, Edit, EditError, Holder, Lock, LockError, ReserveRefused, SectionView,
-    Snapshot, SubscribeError,
+    Accepted, BaseText, Coordinator, Edit, EditError, Holder, ImportError, Imported, Lock,
+    LockError, ReserveRefused, SectionView, Snapshot, SubscribeError,
 };
 use crate::section::{Document, SectionId};
 use crate::sheet::Sheet;
@@ -49,7 +51,11 @@ const RENEW_AHEAD: Duration = Duration::from_millis(100);
 #[non_exhaustive]
 pub enum DocMsg {
     #[doc(hidden)]
-    Lock { client: Client, lock: Lock, reply: Reply<Result<Vec<Grant<SectionId>>, LockDenied>> },
+    Lock {
+        client: Client,
+        lock: Lock,
+        reply: Reply<Result<Vec<Grant<SectionId>>, LockDenied>>,
+    },
     #[doc(hidden)]
     Preempt {
         client: Client,
@@ -57,7 +63,11 @@ pub enum DocMsg {
         reply: Reply<Result<Option<Vec<Grant<SectionId>>>, LockError>>,
     },
     #[doc(hidden)]
-    ForceRelease { by: Holder, section: SectionId, reply: Reply<Option<Token>> },
+    ForceRelease {
+        by: Holder,
+        section: SectionId,
+        reply: Reply<Option<Token>>,
+    },
     #[doc(hidden)]
     Reserve {
         client: Client,
@@ -66,7 +76,12 @@ pub enum DocMsg {
         reply: Reply<Result<Duration, ReserveRefused>>,
     },
     #[doc(hidden)]
-    Release { client: Client, section: SectionId, token: Token, reply: Reply<Result<(), Stale>> },
+    Release {
+        client: Client,
+        section: SectionId,
+        token: Token,
+        reply: Reply<Result<(), Stale>>,
+    },
     #[doc(hidden)]
     Renew {
         client: Client,
@@ -76,15 +91,38 @@ pub enum DocMsg {
         reply: Reply<Result<Duration, Stale>>,
     },
     #[doc(hidden)]
-    Edit { holder: Holder, edit: Edit, reply: Reply<Result<Accepted, EditError>> },
+    Edit {
+        holder: Holder,
+        edit: Edit,
+        reply: Reply<Result<Accepted, EditError>>,
+    },
     #[doc(hidden)]
-    Subscribe { client: Client, reply: Reply<Result<Snapshot, SubscribeError>> },
+    Import {
+        author: Holder,
+        base: BaseText,
+        file: String,
+        reply: Reply<Result<Imported, ImportError>>,
+    },
     #[doc(hidden)]
-    Unsubscribe { holder: Holder },
+    Command(CommandMsg),
     #[doc(hidden)]
-    Read { section: SectionId, reply: Reply<Option<SectionView>> },
+    Subscribe {
+        client: Client,
+        reply: Reply<Result<Snapshot, SubscribeError>>,
+    },
     #[doc(hidden)]
-    Snapshot { reply: Reply<Snapshot> },
+    Unsubscribe {
+        holder: Holder,
+    },
+    #[doc(hidden)]
+    Read {
+        section: SectionId,
+        reply: Reply<Option<SectionView>>,
+    },
+    #[doc(hidden)]
+    Snapshot {
+        reply: Reply<Snapshot>,
+    },
     /// To be asked about itself.
     #[doc(hidden)]
     Look(Look),
@@ -129,6 +167,8 @@ pub struct DocumentAgent {
     coordinator: Coordinator,
     /// What readers find of a durable document: its text without what is not kept yet.
     shown: Option<Sheet>,
+    /// Likewise who holds a lock.
+    shown_holders: BTreeMap<SectionId, Holder>,
     gate: Gate<Effect>,
     delays: DelayTeller,
     is_durable: bool,
@@ -158,6 +198,7 @@ impl DocumentAgent {
         let coordinator = Coordinator::new(document);
         Self {
             shown: None,
+            shown_holders: BTreeMap::new(),
             coordinator,
             gate: Gate::new(),
             delays: DelayTeller::default(),
@@ -265,6 +306,26 @@ impl DocumentAgent {
         step.answer
     }
 
+    /// Takes in what somebody made of the document's file.
+    fn import(
+        &mut self,
+        author: &Holder,
+        base: &BaseText,
+        file: &str,
+        ctx: &Context<Self>,
+    ) -> Result<Imported, ImportError> {
+        let step = self.coordinator.import(author, base, file, Self::now(ctx));
+        let seq = step.answer.as_ref().ok().and_then(|imported| imported.seq);
+        if let Some(update) = seq.and_then(|seq| self.coordinator.history().get(seq).cloned()) {
+            for edit in &update.edits {
+                let (section, seq, version) = (edit.section, update.seq, edit.version);
+                self.publish(author, DocEventKind::EditAccepted { section, seq, version });
+            }
+        }
+        self.carry_out(step.outs);
+        step.answer
+    }
+
     fn subscribe(
         &mut self,
         holder: &Holder,
@@ -283,6 +344,8 @@ impl DocumentAgent {
     fn turn_away(message: DocMsg) -> Option<DocMsg> {
         match message {
             DocMsg::Edit { reply, .. } => reply.send(Err(EditError::Unsaved)),
+            DocMsg::Import { reply, .. } => reply.send(Err(ImportError::Unsaved)),
+            DocMsg::Command(message) => return message.turn_away().map(DocMsg::Command),
             DocMsg::Preempt { reply, .. } => reply.send(Err(LockError::Unsaved)),
             DocMsg::Lock { reply, .. } => {
                 reply.send(Err(LockDenied::Refused(LockError::Unsaved)));
@@ -376,6 +439,11 @@ impl DocumentAgent {
                 let answer = self.edit(&holder, edit, ctx);
                 self.hold(Effect::Edit(reply, answer));
             }
+            DocMsg::Import { author, base, file, reply } => {
+                let answer = self.import(&author, &base, &file, ctx);
+                self.hold(Effect::Import(reply, answer));
+            }
+            DocMsg::Command(message) => self.obey_command(message, ctx),
             DocMsg::Subscribe { client, reply } => {
                 self.meet(&client, ctx);
                 let answer = self.subscribe(&client.holder, ctx);

@@ -197,6 +197,9 @@ pub enum EditError {
          and see that the section before ends with a line break and has no open fence or HTML"
     )]
     JoinsPrevious,
+    /// Byte order mark and front matter are not what the change was made from.
+    #[error("the front matter was changed meanwhile; read the document again")]
+    FrontChanged,
     /// With the new text the document would begin with (other) front matter or a byte order mark.
     #[error(
         "the document would begin with front matter then; \

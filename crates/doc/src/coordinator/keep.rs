@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ggml_agent_core::lease::{Change, Limits, Locks};
 
-use super::{Coordinator, Holder, Lives, Out, Step, tell};
+use super::{Coordinator, Holder, Lives, Out, Seen, Step, tell};
 use crate::record::{Entry, Record};
 use crate::section::SectionId;
 use crate::subscribers::Subscribers;
@@ -48,7 +48,20 @@ impl Coordinator {
         let Record { sheet, history, last_token, leases, reservations, lives } = record;
         let mut locks = Locks::restore(limits, last_token, leases.into_values(), now);
         locks.restore_reserved(reservations, now);
-        Self { sheet, locks, history, subscribers: Subscribers::default(), lives, entries: None }
+        Self {
+            seen: Seen::of(&history),
+            sheet,
+            locks,
+            history,
+            subscribers: Subscribers::default(),
+            lives,
+            entries: None,
+        }
+    }
+
+    /// Every section that is locked, and by whom.
+    pub(crate) fn locked(&self) -> impl Iterator<Item = (SectionId, Holder)> {
+        self.locks.leases().map(|lease| (lease.section, lease.holder))
     }
 
     /// Every holder and waiter, in order.

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::{Entry, Record, damaged, v1};
 use crate::change::Splice;
 use crate::coordinator::{Holder, Kind, Lives};
-use crate::history::{Cause, History, SectionEdit, Update};
+use crate::history::{Cause, History, OpMark, SectionEdit, Update};
 use crate::limits::{DEAD_MAX, HISTORY_BYTES_MAX, HISTORY_LEN_MAX, SECTIONS_MAX};
 use crate::rope::Text;
 use crate::section::SectionId;
@@ -99,7 +99,10 @@ struct WireUpdate<'a> {
     at: Duration,
     cause: WireCause<'a>,
     op: Option<Cow<'a, str>>,
-    outline: Vec<WireOutlineChange>,
+    /// What the command said, and whether its base had moved. Missing in what older releases wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mark: Option<(u64, bool)>,
+    outline: Vec<WireOutlineChange<'a>>,
     edits: Vec<WireEdit<'a>>,
 }
 
@@ -108,6 +111,7 @@ enum WireCause<'a> {
     Edit,
     Revert,
     Suggestion(WireHolder<'a>),
+    File,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -117,12 +121,13 @@ struct WireEdit<'a>(u32, u64, Vec<WireSplice<'a>>);
 struct WireSplice<'a>(usize, Cow<'a, str>, Cow<'a, str>);
 
 #[derive(Serialize, Deserialize)]
-enum WireOutlineChange {
+enum WireOutlineChange<'a> {
     Added { section: u32, after: Option<u32>, from: Option<(u32, usize)> },
     Moved { section: u32, after: Option<u32> },
     Archived(u32),
     Restored { section: u32, after: Option<u32> },
     Mode(u32, WireMode),
+    Front(Cow<'a, str>, Cow<'a, str>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -348,8 +353,10 @@ impl<'a> From<&'a Update> for WireUpdate<'a> {
                 Cause::Edit => WireCause::Edit,
                 Cause::Revert => WireCause::Revert,
                 Cause::Suggestion { by } => WireCause::Suggestion(by.into()),
+                Cause::File => WireCause::File,
             },
             op: update.op.as_ref().map(|op| op.as_str().into()),
+            mark: update.mark.map(|mark| (mark.content, mark.base_moved)),
             outline: update.outline.iter().map(WireOutlineChange::from).collect(),
             edits: update.edits.iter().map(edit).collect(),
         }
@@ -375,11 +382,13 @@ impl WireUpdate<'_> {
                 WireCause::Edit => Cause::Edit,
                 WireCause::Revert => Cause::Revert,
                 WireCause::Suggestion(by) => Cause::Suggestion { by: by.holder()? },
+                WireCause::File => Cause::File,
             },
             op: self
                 .op
                 .map(|op| op.parse().map_err(|error| damaged(format!("{error}"))))
                 .transpose()?,
+            mark: self.mark.map(|(content, base_moved)| OpMark { content, base_moved }),
             outline: self
                 .outline
                 .into_iter()
@@ -390,8 +399,8 @@ impl WireUpdate<'_> {
     }
 }
 
-impl From<&OutlineChange> for WireOutlineChange {
-    fn from(change: &OutlineChange) -> Self {
+impl<'a> From<&'a OutlineChange> for WireOutlineChange<'a> {
+    fn from(change: &'a OutlineChange) -> Self {
         let number = |section: &Option<SectionId>| section.map(SectionId::number);
         match change {
             OutlineChange::Added { section, after, from } => Self::Added {
@@ -407,11 +416,14 @@ impl From<&OutlineChange> for WireOutlineChange {
                 Self::Restored { section: section.number(), after: number(after) }
             }
             OutlineChange::Mode { section, mode } => Self::Mode(section.number(), (*mode).into()),
+            OutlineChange::Front { before, after } => {
+                Self::Front((&**before).into(), (&**after).into())
+            }
         }
     }
 }
 
-impl WireOutlineChange {
+impl WireOutlineChange<'_> {
     fn change(self) -> Result<OutlineChange, RecordError> {
         let optional = |section: Option<u32>| section.map(section_id).transpose();
         Ok(match self {
@@ -429,6 +441,9 @@ impl WireOutlineChange {
             }
             Self::Mode(section, mode) => {
                 OutlineChange::Mode { section: section_id(section)?, mode: mode.into() }
+            }
+            Self::Front(before, after) => {
+                OutlineChange::Front { before: (&*before).into(), after: (&*after).into() }
             }
         })
     }

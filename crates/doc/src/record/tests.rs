@@ -56,6 +56,7 @@ fn sample() -> (Coordinator, Vec<Entry>) {
     let draft = Draft {
         cause: Cause::Suggestion { by: holder("one", 1) },
         op: Some("op-1".parse().unwrap()),
+        mark: None,
         is_typed: false,
         outline: vec![
             OutlineChange::Added { section: new, after: Some(a), from: Some((b, 3)) },

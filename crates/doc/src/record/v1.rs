@@ -121,6 +121,7 @@ impl Edited {
             at: self.at,
             cause: Cause::Edit,
             op: None,
+            mark: None,
             outline: Vec::new(),
             edits: smallvec![SectionEdit {
                 section,

@@ -15,7 +15,7 @@ use super::shape::{heading_len, is_atx};
 use super::{OutlineChange, Sheet, Slot};
 use crate::change::Splice;
 use crate::coordinator::{EditError, Holder, OpId};
-use crate::history::{Cause, SectionEdit, Update};
+use crate::history::{Cause, OpMark, SectionEdit, Update};
 use crate::limits::{DOCUMENT_BYTES_MAX, SECTION_BYTES_MAX, SECTIONS_MAX};
 use crate::section::SectionId;
 use crate::text::Change;
@@ -25,6 +25,7 @@ use crate::text::Change;
 pub(crate) struct Draft {
     pub(crate) cause: Cause,
     pub(crate) op: Option<OpId>,
+    pub(crate) mark: Option<OpMark>,
     /// Sections keep their borders whatever a parser would say.
     pub(crate) is_typed: bool,
     pub(crate) outline: Vec<OutlineChange>,
@@ -52,17 +53,26 @@ impl Sheet {
         author: &Holder,
         at: Duration,
     ) -> Result<Update, EditError> {
-        let Draft { cause, op, is_typed, outline, edits } = draft;
+        let Draft { cause, op, mark, is_typed, outline, edits } = draft;
         let mut update = Update {
             seq: self.seq + 1,
             author: author.clone(),
             at,
             cause,
             op,
+            mark,
             outline,
             edits: SmallVec::new(),
         };
         let mut len = self.bytes;
+        for change in &update.outline {
+            if let OutlineChange::Front { before, after } = change {
+                if self.front != *before {
+                    return Err(EditError::FrontChanged);
+                }
+                len = len + after.len() - before.len();
+            }
+        }
         for (section, changes) in edits {
             let edit = self.section_edit(section, changes)?;
             let (added, removed) = edit.n_bytes();
@@ -135,14 +145,21 @@ impl Sheet {
                 return Err(EditError::NoSuchPlace { section: edit.section, at: 0 });
             }
             let text = text.to_string();
-            let is_headed = self.slot(edit.section).is_none_or(|slot| slot.shape.is_headed());
+            // What stands before the first heading is the one text that may come without one.
+            let is_first = after.first() == Some(&edit.section);
+            let slot = self.slot(edit.section);
+            let is_headed = slot.map_or(!is_first, |slot| slot.shape.is_headed());
             if is_headed && heading_len(&text).is_none() {
                 return Err(EditError::HeadingMissing);
             }
             changed.insert(edit.section, text);
         }
         let view = View { sheet: self, changed: &changed };
-        self.check_front(&view, &after)?;
+        let front = update.outline.iter().rev().find_map(|change| match change {
+            OutlineChange::Front { after, .. } => Some(&**after),
+            _ => None,
+        });
+        self.check_front(front, &view, &after)?;
         for pair in after.windows(2) {
             let [section, next] = [pair[0], pair[1]];
             let stood_before = self.slot(section).and_then(|slot| slot.place);
@@ -172,18 +189,27 @@ impl Sheet {
         Ok(())
     }
 
-    fn check_front(&self, view: &View<'_>, after: &[SectionId]) -> Result<(), EditError> {
+    /// Whether the document still begins with its front, or with `front`, which takes its place.
+    fn check_front(
+        &self,
+        front: Option<&str>,
+        view: &View<'_>,
+        after: &[SectionId],
+    ) -> Result<(), EditError> {
         let Some(first) = after.first() else { return Err(EditError::LastSection) };
         let text = view.text(*first);
-        let is_new_first = self.order.first() != Some(first) || view.changed.contains_key(first);
-        if is_new_first && is_front_matter(&self.front, &text) {
+        let is_new_first = front.is_some()
+            || self.order.first() != Some(first)
+            || view.changed.contains_key(first);
+        let front = front.unwrap_or(&self.front);
+        if is_new_first && is_front_matter(front, &text) {
             return Err(EditError::BecomesFrontMatter);
         }
         let others = after.iter().skip(1);
         let mut read = others
             .filter(|id| is_new_first || view.changed.contains_key(id))
             .map(|id| view.text(*id));
-        if ends_front_matter(&self.front, &text, &mut read) {
+        if ends_front_matter(front, &text, &mut read) {
             return Err(EditError::BecomesFrontMatter);
         }
         Ok(())
@@ -195,7 +221,7 @@ impl Sheet {
         let mut n_slots = self.slots.len();
         for change in changes {
             let (section, after) = match change {
-                OutlineChange::Mode { .. } => continue,
+                OutlineChange::Mode { .. } | OutlineChange::Front { .. } => continue,
                 OutlineChange::Archived { section } => {
                     let place = place_of(&order, *section)?;
                     order.to_mut().remove(place);

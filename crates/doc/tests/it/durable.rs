@@ -2,7 +2,7 @@
 
 mod faults;
 mod kills;
-mod rig;
+pub(crate) mod rig;
 
 use ggml_agent::{Addr, EventKind, Supervisor};
 use ggml_agent_core::lease::Stale;

@@ -10,8 +10,10 @@
 
 mod support;
 
+mod commands;
 mod durable;
 mod envelopes;
+mod file;
 mod locks;
 mod markdown_files;
 mod versions;
