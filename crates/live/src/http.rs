@@ -10,6 +10,7 @@ mod document;
 mod gate;
 mod locks;
 mod log;
+mod ops;
 mod problem;
 mod routes;
 mod secret;

@@ -51,11 +51,7 @@ const RENEW_AHEAD: Duration = Duration::from_millis(100);
 #[non_exhaustive]
 pub enum DocMsg {
     #[doc(hidden)]
-    Lock {
-        client: Client,
-        lock: Lock,
-        reply: Reply<Result<Vec<Grant<SectionId>>, LockDenied>>,
-    },
+    Lock { client: Client, lock: Lock, reply: Reply<Result<Vec<Grant<SectionId>>, LockDenied>> },
     #[doc(hidden)]
     Preempt {
         client: Client,
@@ -63,11 +59,7 @@ pub enum DocMsg {
         reply: Reply<Result<Option<Vec<Grant<SectionId>>>, LockError>>,
     },
     #[doc(hidden)]
-    ForceRelease {
-        by: Holder,
-        section: SectionId,
-        reply: Reply<Option<Token>>,
-    },
+    ForceRelease { by: Holder, section: SectionId, reply: Reply<Option<Token>> },
     #[doc(hidden)]
     Reserve {
         client: Client,
@@ -76,12 +68,7 @@ pub enum DocMsg {
         reply: Reply<Result<Duration, ReserveRefused>>,
     },
     #[doc(hidden)]
-    Release {
-        client: Client,
-        section: SectionId,
-        token: Token,
-        reply: Reply<Result<(), Stale>>,
-    },
+    Release { client: Client, section: SectionId, token: Token, reply: Reply<Result<(), Stale>> },
     #[doc(hidden)]
     Renew {
         client: Client,
@@ -91,11 +78,7 @@ pub enum DocMsg {
         reply: Reply<Result<Duration, Stale>>,
     },
     #[doc(hidden)]
-    Edit {
-        holder: Holder,
-        edit: Edit,
-        reply: Reply<Result<Accepted, EditError>>,
-    },
+    Edit { holder: Holder, edit: Edit, reply: Reply<Result<Accepted, EditError>> },
     #[doc(hidden)]
     Import {
         author: Holder,
@@ -106,23 +89,13 @@ pub enum DocMsg {
     #[doc(hidden)]
     Command(CommandMsg),
     #[doc(hidden)]
-    Subscribe {
-        client: Client,
-        reply: Reply<Result<Snapshot, SubscribeError>>,
-    },
+    Subscribe { client: Client, reply: Reply<Result<Snapshot, SubscribeError>> },
     #[doc(hidden)]
-    Unsubscribe {
-        holder: Holder,
-    },
+    Unsubscribe { holder: Holder },
     #[doc(hidden)]
-    Read {
-        section: SectionId,
-        reply: Reply<Option<SectionView>>,
-    },
+    Read { section: SectionId, reply: Reply<Option<SectionView>> },
     #[doc(hidden)]
-    Snapshot {
-        reply: Reply<Snapshot>,
-    },
+    Snapshot { reply: Reply<Snapshot> },
     /// To be asked about itself.
     #[doc(hidden)]
     Look(Look),

@@ -158,7 +158,13 @@ fn fenced(error: CallError<Stale>) -> Problem {
 }
 
 impl Doc {
-    async fn busy(&self, section: SectionId, holder: &Holder, until: Option<Duration>) -> Problem {
+    /// Somebody else holds a section.
+    pub(super) async fn busy(
+        &self,
+        section: SectionId,
+        holder: &Holder,
+        until: Option<Duration>,
+    ) -> Problem {
         let until_ms = match until {
             Some(until) => self.look(|_, now| now).await.ok().map(|now| until.saturating_sub(now)),
             None => None,

@@ -67,17 +67,18 @@ fn page(
 }
 
 fn touches(update: &Update, section: SectionId) -> bool {
-    update.edit(section).is_some() || update.outline.iter().any(|change| of(change) == section)
+    update.edit(section).is_some()
+        || update.outline.iter().any(|change| of(change) == Some(section))
 }
 
 /// One entry for each section that an update changed.
 fn entries(update: &Update, only: Option<SectionId>, unix_ms_at_zero: u64) -> Vec<Value> {
     let at = unix_ms_at_zero.saturating_add(u64::try_from(update.at.as_millis()).unwrap_or(0));
     let what = what(update);
-    let entry = |section: SectionId, version: Option<u64>, added: usize, removed: usize| {
+    let entry = |section: Option<SectionId>, version: Option<u64>, added: usize, removed: usize| {
         json!({
             "seq": update.seq,
-            "section": section.to_string(),
+            "section": section.map(|section| section.to_string()),
             "version": version,
             "author": author(&update.author),
             "at": at,
@@ -93,10 +94,12 @@ fn entries(update: &Update, only: Option<SectionId>, unix_ms_at_zero: u64) -> Ve
             edit.splices.iter().map(|splice| of(splice).encode_utf16().count()).sum()
         };
         let (added, removed) = (sum(|splice| &splice.inserted), sum(|splice| &splice.removed));
-        found.push(entry(edit.section, Some(edit.version), added, removed));
+        found.push(entry(Some(edit.section), Some(edit.version), added, removed));
     }
-    for section in update.outline.iter().map(of).filter(wanted) {
-        if update.edit(section).is_none() {
+    for section in update.outline.iter().map(of) {
+        let is_wanted = section.map_or(only.is_none(), |section| wanted(&section));
+        let is_told = section.is_some_and(|section| update.edit(section).is_some());
+        if is_wanted && !is_told {
             found.push(entry(section, None, 0, 0));
         }
     }
@@ -116,12 +119,14 @@ fn what(update: &Update) -> &'static str {
     }
 }
 
-fn of(change: &OutlineChange) -> SectionId {
+/// The section that changed; `None` for what stands before all sections.
+fn of(change: &OutlineChange) -> Option<SectionId> {
     match change {
         OutlineChange::Added { section, .. }
         | OutlineChange::Moved { section, .. }
         | OutlineChange::Archived { section }
         | OutlineChange::Restored { section, .. }
-        | OutlineChange::Mode { section, .. } => *section,
+        | OutlineChange::Mode { section, .. } => Some(*section),
+        OutlineChange::Front { .. } => None,
     }
 }

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post, put};
 
 use super::problem::Problem;
-use super::{Here, Site, assets, document, locks, log, socket};
+use super::{Here, Site, assets, document, locks, log, ops, socket};
 use crate::limits::{BODY_LEN_MAX, REQUEST_TIME_MAX};
 
 /// What a request must show.
@@ -69,7 +69,7 @@ pub const ROUTES: &[Route] = routes! {
     Change "PUT" "/api/v1/docs/{id}/locks/{sid}" put(locks::renew);
     Change "DELETE" "/api/v1/docs/{id}/locks/{sid}" delete(locks::unlock);
     Change "POST" "/api/v1/docs/{id}/revert" post(not_yet);
-    Change "POST" "/api/v1/docs/{id}/ops" post(not_yet);
+    Change "POST" "/api/v1/docs/{id}/ops" post(ops::op);
     Change "GET" "/api/v1/docs/{id}/ws/{room}" get(socket::open);
 };
 

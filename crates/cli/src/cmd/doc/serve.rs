@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
-use ggml_agent::{ChildSpec, Options, System};
+use ggml_agent::{ChildSpec, EventKind, Events, Options, System, WatchError};
 use ggml_agent_core::AgentId;
+use ggml_agent_doc::file::{FileEvent, FileEventKind, FollowOptions, Follower};
 use ggml_agent_doc::{DocumentAgent, DocumentRef};
 use ggml_agent_live::beside::Beside;
 use ggml_agent_live::http::{Secret, Server, Settings, serve};
@@ -19,15 +20,11 @@ use super::note::Note;
 use crate::args::ServeArgs;
 use crate::failure::{Code, Failure};
 use crate::file::{self, Existing, Source};
-use crate::output::{Level, Line, Screen};
+use crate::output::{Level, Line, Screen, Tone, plain};
 use crate::signal;
 
 /// How long the document's agent has to end.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(3);
-
-/// How soon after a change the file is written.
-// Twice a second costs a disk nothing, and an editor that watches the file sees words, not letters.
-const SAVE_EVERY: Duration = Duration::from_millis(500);
 
 pub(super) fn run(args: &ServeArgs, screen: &mut Screen) -> Result<(), Failure> {
     if !args.listen.ip().is_loopback() && !args.allow_remote {
@@ -56,6 +53,9 @@ async fn up(args: &ServeArgs, source: Source, screen: &mut Screen) -> Result<(),
     let id = args.name.clone().unwrap_or_else(|| slug(&args.file));
     let system = System::with(Options::default());
     let document = start(&system, &id, &source).await?;
+    let mut events = system.events();
+    let follower = Follower::start(&system, document.clone(), &args.file, FollowOptions::default());
+    let follower = follower.await.context("the file cannot be followed")?;
     let token = fresh();
     let clock = system.clock();
     let settings = Settings {
@@ -78,18 +78,27 @@ async fn up(args: &ServeArgs, source: Source, screen: &mut Screen) -> Result<(),
     let ready = Line::new(Duration::ZERO, "", "doc.ready", text).level(Level::Result);
     screen.line(&ready.with("url", url).with("link", link).with("id", id));
 
-    let saver = Saver { document, path: source.path, bytes: source.bytes, seq: 0 };
-    let served = work(listener, &server, saver, stop, screen).await;
+    let served = work(listener, &server, &mut events, stop, screen).await;
     drop(left);
+    // Stopped, it writes once more.
+    follower.stop();
+    follower.ended().await;
+    let last = document.snapshot().await;
     system.shutdown(SHUTDOWN_DEADLINE).await;
-    served
+    let last =
+        last.context("the document ended before its server; what was not written is lost")?;
+    must_be_written(&args.file, last.to_markdown().as_bytes())?;
+    served?;
+    let text = format!("the server has ended; {} has everything", args.file.display());
+    screen.line(&Line::new(Duration::ZERO, "", "doc.ended", text).with("seq", last.seq));
+    Ok(())
 }
 
-/// Serves and saves until a signal; then closes every socket, and saves for the last time.
+/// Serves until a signal, and says what happens to the file meanwhile.
 async fn work(
     listener: TcpListener,
     server: &Server,
-    mut saver: Saver,
+    events: &mut Events,
     stop: signal::Stop,
     screen: &mut Screen,
 ) -> Result<(), Failure> {
@@ -98,18 +107,47 @@ async fn work(
         let _: signal::Signal = stop.await;
     });
     let mut serving = std::pin::pin!(serving);
-    let mut tick = tokio::time::interval(SAVE_EVERY);
-    let served = loop {
+    loop {
         tokio::select! {
-            served = &mut serving => break served,
-            _ = tick.tick() => saver.save().await?,
+            served = &mut serving => return Ok(served.context("the server ended")?),
+            event = events.find(of_file) => match event {
+                Ok(event) => screen.line(&said(&event)),
+                // Some were missed; the next ones are said again.
+                Err(WatchError::Missed(_)) => {}
+                Err(_) => return Ok(serving.await.context("the server ended")?),
+            },
         }
+    }
+}
+
+fn of_file(event: &EventKind) -> Option<FileEvent> {
+    let EventKind::Custom(event) = event else { return None };
+    event.as_any().downcast_ref::<FileEvent>().cloned()
+}
+
+/// What people are told of the file; that it was written is for those who want to know all.
+fn said(event: &FileEvent) -> Line {
+    let (name, level, tone) = match &event.kind {
+        FileEventKind::Written { .. } => ("doc.written", Level::Detail, Tone::Plain),
+        FileEventKind::Imported { .. } => ("doc.imported", Level::Event, Tone::Plain),
+        FileEventKind::ConflictSaved { .. } => ("doc.conflict", Level::Result, Tone::Warning),
+        FileEventKind::Missing => ("doc.missing", Level::Event, Tone::Warning),
+        _ => ("doc.file", Level::Result, Tone::Bad),
     };
-    saver.save().await?;
-    served.context("the server ended").map_err(Failure::from)?;
-    let text = "the server has ended; everything is in the file".to_owned();
-    screen.line(&Line::new(Duration::ZERO, "", "doc.ended", text).with("seq", saver.seq));
-    Ok(())
+    Line::new(Duration::ZERO, "", name, plain(&event.to_string())).level(level).tone(tone)
+}
+
+/// What the file does not have, another one gets: nothing that was typed is lost.
+fn must_be_written(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    if std::fs::read(path).is_ok_and(|found| found == bytes) {
+        return Ok(());
+    }
+    let beside = path.with_extension(format!("unsaved-{}.md", std::process::id()));
+    file::write(&beside, bytes, Existing::Keep)?;
+    let text =
+        format!("{} could not be written, or was changed at the last moment", path.display());
+    Err(Failure::msg(Code::Conflict, text)
+        .next(format!("the document as it was served is in {}", beside.display())))
 }
 
 /// Starts the document's agent with a room beside it.
@@ -129,33 +167,6 @@ async fn start(system: &System, id: &str, source: &Source) -> Result<DocumentRef
     // A document that failed is lost: a restart must not begin with the old text.
     let addr = system.start(spec.temporary()).await.context("the document did not start")?;
     Ok(DocumentRef::new(addr))
-}
-
-/// Writes the document to its file.
-struct Saver {
-    document: DocumentRef,
-    path: std::path::PathBuf,
-    /// What is in the file.
-    bytes: Vec<u8>,
-    seq: u64,
-}
-
-impl Saver {
-    async fn save(&mut self) -> Result<(), Failure> {
-        let last = self.seq;
-        let news = self.document.look(move |document, _| {
-            (document.seq() > last).then(|| (document.seq(), document.snapshot()))
-        });
-        let Some((seq, snapshot)) = news.await.context("the document has ended")? else {
-            return Ok(());
-        };
-        let bytes = snapshot.to_markdown().into_bytes();
-        tokio::task::block_in_place(|| {
-            file::write(&self.path, &bytes, Existing::ReplaceIf(&self.bytes))
-        })?;
-        (self.seq, self.bytes) = (seq, bytes);
-        Ok(())
-    }
 }
 
 fn url(listen: SocketAddr) -> String {
