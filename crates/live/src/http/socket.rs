@@ -252,7 +252,7 @@ impl Line {
             return Err(RESTARTED);
         }
         self.n_frames += 1;
-        if self.n_frames % BURST_FRAMES_MAX == 0 {
+        if self.n_frames.is_multiple_of(BURST_FRAMES_MAX) {
             place(&self.site.doc).await.map_err(|_| RESTARTED)?;
         }
         Ok(())

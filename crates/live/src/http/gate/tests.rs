@@ -69,7 +69,7 @@ fn who_is_let_in() {
         ("GET", api, format!("{good}| Sec-Fetch-Site: same-site"), 403),
         ("GET", api, format!("{good}| Sec-Fetch-Site: same-origin"), 0),
         // A socket counts as a change; one without the token is told so by a close code, which a page can read.
-        ("GET", socket, format!("{good}"), 403),
+        ("GET", socket, good.clone(), 403),
         ("GET", socket, format!("{good}| Origin: http://evil.example"), 403),
         ("GET", socket, format!("{good}| Origin: http://localhost:7420"), 0),
         ("GET", socket, "Host: localhost| Origin: http://localhost".into(), 0),
