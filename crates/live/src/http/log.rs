@@ -111,7 +111,7 @@ fn what(update: &Update) -> &'static str {
         update.outline.iter().any(|change| matches!(change, OutlineChange::Restored { .. }));
     match &update.cause {
         Cause::Suggestion { .. } => "suggestion",
-        Cause::Revert => "revert",
+        Cause::Revert { .. } => "revert",
         _ if update.author.kind() == Kind::File => "import",
         _ if restores => "restore",
         _ if !update.outline.is_empty() => "outline",
@@ -123,6 +123,7 @@ fn what(update: &Update) -> &'static str {
 fn of(change: &OutlineChange) -> Option<SectionId> {
     match change {
         OutlineChange::Added { section, .. }
+        | OutlineChange::Merged { section, .. }
         | OutlineChange::Moved { section, .. }
         | OutlineChange::Archived { section }
         | OutlineChange::Restored { section, .. }
