@@ -285,6 +285,17 @@ impl DocumentRef {
         self.addr.tell(DocMsg::Companion(Box::new(message)))
     }
 
+    /// As [`tell_companion`](Self::tell_companion); waits for room in a full mailbox.
+    ///
+    /// # Errors
+    /// [`SendError`] when the agent has ended, or its mailbox stayed full.
+    ///
+    /// # Cancel safety
+    /// A message that still waits for room is dropped with the future.
+    pub async fn send_companion(&self, message: impl Any + Send) -> Result<(), SendError<DocMsg>> {
+        self.addr.send(DocMsg::Companion(Box::new(message))).await
+    }
+
     pub(super) async fn call<T: Send + 'static, E: Send + 'static>(
         &self,
         question: impl FnOnce(Reply<Result<T, E>>) -> DocMsg,
