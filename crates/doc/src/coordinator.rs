@@ -41,7 +41,7 @@ use crate::record::Entry;
 use crate::section::{Document, SectionId};
 use crate::sheet::{About, Draft, Mode, Sheet, Slot};
 use crate::subscribers::Subscribers;
-use crate::text::Changes;
+use crate::text::{Change, Changes};
 pub use author::{Holder, Kind, OpId, ParseOpIdError};
 pub(crate) use blame::Blame;
 pub use blame::BlameRun;
@@ -187,13 +187,33 @@ impl Coordinator {
                 draft.edits.push((section, changes.as_slice().iter().cloned().collect()));
             }
         }
+        let sections: Vec<SectionId> = draft.edits.iter().map(|(section, _)| *section).collect();
         let update =
             if draft.edits.is_empty() { None } else { self.sheet.draft(draft, holder, now).ok() };
         let answer = update.map(|update| self.commit(update));
+        for section in sections {
+            self.end_last_line(holder, section, now);
+        }
         if answer.is_some() {
             self.subscribers.pump(&self.history, self.sheet.seq, &mut outs);
         }
         Step { answer, outs }
+    }
+
+    /// Whoever deletes the last line break of a section would make the next heading part of its last line, in the
+    /// file: it is put back.
+    fn end_last_line(&mut self, holder: &Holder, section: SectionId, now: Duration) {
+        let Some(slot) = self.sheet.slot(section) else { return };
+        let is_last = slot.place.is_none_or(|place| place + 1 >= self.sheet.order.len());
+        if is_last || slot.shape.ends_line {
+            return;
+        }
+        let end = Change { at: slot.text.len(), del: 0, insert: "\n".into() };
+        let draft = Draft { is_typed: true, ..Draft::edit(section, [end]) };
+        // A document that is full has no room for it.
+        if let Ok(update) = self.sheet.draft(draft, holder, now) {
+            self.commit(update);
+        }
     }
 
     /// Carries out what `plan` makes of the document, if that may be.

@@ -223,13 +223,21 @@ impl<B: FnMut() -> Boot + Send + 'static> Beside<B> {
         }
         let edits: Vec<(SectionId, Changes)> = edits.into_iter().collect();
         let touched: Vec<SectionId> = edits.iter().map(|(section, _)| *section).collect();
-        if host.typed(holder, edits, now).is_none() {
-            // More than a document holds, or nothing at all: the document's text is the one that counts.
-            for section in touched.iter().copied() {
+        // More than a document holds, nothing at all, or a line that the document ended: its text is the one that
+        // counts.
+        let is_whole = host.typed(holder, edits, now).is_some();
+        for section in touched.iter().copied() {
+            if !is_whole || !self.is_as_long(section, host.document()) {
                 self.heal(section, host.document());
             }
         }
         self.tell_outline(&touched, host.document());
+    }
+
+    fn is_as_long(&self, section: SectionId, document: &Coordinator) -> bool {
+        let theirs = self.room.as_ref().and_then(|room| room.mirror().text(&name(section)));
+        let ours = document.read(section);
+        theirs.map(str::len) == ours.map(|view| view.text.len())
     }
 
     /// Makes the mirror's text that of the document.

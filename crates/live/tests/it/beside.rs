@@ -248,6 +248,18 @@ async fn d17_a_room_that_everybody_has_left_is_made_anew() {
     assert_eq!(bob.text("s1"), "# One\n\ntyped first\n\n");
 }
 
+#[tokio::test(start_paused = true)]
+async fn d17_the_last_line_of_a_section_keeps_its_end() {
+    let house = house().await;
+    let mut anna = Editor::open(&house, 1, "@anna").await;
+    anna.type_at("s1", 7, 7, "last");
+    anna.type_at("s2", 7, 7, "end");
+    anna.settle().await;
+    assert_eq!(text(&house, 0).await, "# One\n\nlast\n", "else the next heading would be text");
+    assert_eq!(text(&house, 1).await, "# Two\n\nend", "nothing follows");
+    assert_eq!(anna.text("s1"), "# One\n\nlast\n");
+}
+
 /// A place in a text as an editor counts, not inside a pair.
 fn place(text: &str, random: &mut Random) -> u32 {
     let chars: Vec<char> = text.chars().collect();
