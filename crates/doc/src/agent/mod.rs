@@ -35,7 +35,7 @@ use self::gate::Gate;
 use self::keeper::Keeper;
 use crate::coordinator::{
     Accepted, BaseText, Coordinator, Edit, EditError, Holder, ImportError, Imported, Lock,
-    LockError, ReserveRefused, SectionView, Snapshot, SubscribeError,
+    LockError, ReserveRefused, SectionView, Snapshot, Splices, Step, SubscribeError,
 };
 use crate::section::{Document, SectionId};
 use crate::sheet::Sheet;
@@ -51,11 +51,7 @@ const RENEW_AHEAD: Duration = Duration::from_millis(100);
 #[non_exhaustive]
 pub enum DocMsg {
     #[doc(hidden)]
-    Lock {
-        client: Client,
-        lock: Lock,
-        reply: Reply<Result<Vec<Grant<SectionId>>, LockDenied>>,
-    },
+    Lock { client: Client, lock: Lock, reply: Reply<Result<Vec<Grant<SectionId>>, LockDenied>> },
     #[doc(hidden)]
     Preempt {
         client: Client,
@@ -63,11 +59,7 @@ pub enum DocMsg {
         reply: Reply<Result<Option<Vec<Grant<SectionId>>>, LockError>>,
     },
     #[doc(hidden)]
-    ForceRelease {
-        by: Holder,
-        section: SectionId,
-        reply: Reply<Option<Token>>,
-    },
+    ForceRelease { by: Holder, section: SectionId, reply: Reply<Option<Token>> },
     #[doc(hidden)]
     Reserve {
         client: Client,
@@ -76,12 +68,7 @@ pub enum DocMsg {
         reply: Reply<Result<Duration, ReserveRefused>>,
     },
     #[doc(hidden)]
-    Release {
-        client: Client,
-        section: SectionId,
-        token: Token,
-        reply: Reply<Result<(), Stale>>,
-    },
+    Release { client: Client, section: SectionId, token: Token, reply: Reply<Result<(), Stale>> },
     #[doc(hidden)]
     Renew {
         client: Client,
@@ -91,11 +78,9 @@ pub enum DocMsg {
         reply: Reply<Result<Duration, Stale>>,
     },
     #[doc(hidden)]
-    Edit {
-        holder: Holder,
-        edit: Edit,
-        reply: Reply<Result<Accepted, EditError>>,
-    },
+    Edit { holder: Holder, edit: Edit, reply: Reply<Result<Accepted, EditError>> },
+    #[doc(hidden)]
+    Splice { holder: Holder, splices: Splices, reply: Reply<Result<Accepted, EditError>> },
     #[doc(hidden)]
     Import {
         author: Holder,
@@ -106,23 +91,13 @@ pub enum DocMsg {
     #[doc(hidden)]
     Command(CommandMsg),
     #[doc(hidden)]
-    Subscribe {
-        client: Client,
-        reply: Reply<Result<Snapshot, SubscribeError>>,
-    },
+    Subscribe { client: Client, reply: Reply<Result<Snapshot, SubscribeError>> },
     #[doc(hidden)]
-    Unsubscribe {
-        holder: Holder,
-    },
+    Unsubscribe { holder: Holder },
     #[doc(hidden)]
-    Read {
-        section: SectionId,
-        reply: Reply<Option<SectionView>>,
-    },
+    Read { section: SectionId, reply: Reply<Option<SectionView>> },
     #[doc(hidden)]
-    Snapshot {
-        reply: Reply<Snapshot>,
-    },
+    Snapshot { reply: Reply<Snapshot> },
     /// To be asked about itself.
     #[doc(hidden)]
     Look(Look),
@@ -295,6 +270,26 @@ impl DocumentAgent {
     ) -> Result<Accepted, EditError> {
         let section = edit.section;
         let step = self.coordinator.edit(holder, edit, Self::now(ctx));
+        self.edited(holder, section, step)
+    }
+
+    fn splice(
+        &mut self,
+        holder: &Holder,
+        splices: Splices,
+        ctx: &Context<Self>,
+    ) -> Result<Accepted, EditError> {
+        let section = splices.section;
+        let step = self.coordinator.splice(holder, splices, Self::now(ctx));
+        self.edited(holder, section, step)
+    }
+
+    fn edited(
+        &mut self,
+        holder: &Holder,
+        section: SectionId,
+        step: Step<Result<Accepted, EditError>>,
+    ) -> Result<Accepted, EditError> {
         let kind = match &step.answer {
             Ok(Accepted { seq, version, .. }) => {
                 DocEventKind::EditAccepted { section, seq: *seq, version: *version }
@@ -343,7 +338,9 @@ impl DocumentAgent {
     /// gets no answer.
     fn turn_away(message: DocMsg) -> Option<DocMsg> {
         match message {
-            DocMsg::Edit { reply, .. } => reply.send(Err(EditError::Unsaved)),
+            DocMsg::Edit { reply, .. } | DocMsg::Splice { reply, .. } => {
+                reply.send(Err(EditError::Unsaved));
+            }
             DocMsg::Import { reply, .. } => reply.send(Err(ImportError::Unsaved)),
             DocMsg::Command(message) => return message.turn_away().map(DocMsg::Command),
             DocMsg::Preempt { reply, .. } => reply.send(Err(LockError::Unsaved)),
@@ -437,6 +434,10 @@ impl DocumentAgent {
             }
             DocMsg::Edit { holder, edit, reply } => {
                 let answer = self.edit(&holder, edit, ctx);
+                self.hold(Effect::Edit(reply, answer));
+            }
+            DocMsg::Splice { holder, splices, reply } => {
+                let answer = self.splice(&holder, splices, ctx);
                 self.hold(Effect::Edit(reply, answer));
             }
             DocMsg::Import { author, base, file, reply } => {
