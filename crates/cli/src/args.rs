@@ -1,5 +1,6 @@
 //! The arguments. Ranges and conflicts are checked here, so that no command sees nonsense.
 
+mod doc;
 mod durable;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use clap_complete::Shell;
 
 use crate::period;
 
+pub(crate) use self::doc::{DocArgs, DocVerb, ServeArgs, ServerArgs};
 pub(crate) use self::durable::{
     DeadLettersArgs, DeadLettersVerb, PruneArgs, RunsArgs, RunsVerb, StateArgs, StoreArgs,
     StoreVerb, Which,
@@ -21,13 +23,14 @@ Examples:
   ggml-agent demo --document notes.md --out notes.out.md  give your document abstracts and contents
   ggml-agent demo supervisor                              one rule at a time, checked
   ggml-agent demo --output json | jq -c .                 every event as one JSON object
+  ggml-agent doc serve report.md                          edit a file together, in the browser
   ggml-agent bench                                        what this machine does, in 20 s
   ggml-agent runs show report                             how far a run came, and what it waits for
   ggml-agent deadletters ls                               what could not be delivered
   ggml-agent store check                                  is everything that is kept whole
   ggml-agent completions bash > ggml-agent.bash           completions for your shell
 
-Exit codes: 0 ok, 1 failure, 2 usage, 4 not found, 6 timeout, 9 partial success, 10 conflict, \
+Exit codes: 0 ok, 1 failure, 2 usage, 4 not found, 5 unreachable, 6 timeout, 9 partial success, 10 conflict, \
 130 SIGINT, 143 SIGTERM.";
 
 /// Runs teams of agents that survive.
@@ -86,6 +89,8 @@ pub(crate) enum Command {
     /// oneshot) are measured in the same run, in rounds that alternate. Each figure is the median of
     /// the rounds, beside the median of their ratios.
     Bench(BenchArgs),
+    /// Serve a Markdown file to people and agents who edit it at once; look at what they do.
+    Doc(DocArgs),
     /// Look at runs, send them signals, cancel them.
     Runs(RunsArgs),
     /// Look at messages that could not be delivered; send them again or drop them.

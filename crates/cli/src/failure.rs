@@ -11,6 +11,8 @@ pub(crate) enum Code {
     Usage = 2,
     /// What was named is not there.
     NotFound = 4,
+    /// What should answer does not run, or cannot be reached.
+    Unreachable = 5,
     /// The work was not done in time.
     Timeout = 6,
     /// Some of it was done, and some could not be.

@@ -9,6 +9,7 @@
 //! [`EditError::JoinsPrevious`] and [`EditError::SwallowsNext`].
 
 mod author;
+mod blame;
 mod command;
 mod error;
 mod hold;
@@ -18,7 +19,12 @@ mod lives;
 #[cfg(test)]
 mod model;
 mod op;
+mod outline;
+mod past;
 mod query;
+mod revert;
+mod stream;
+mod suggest;
 #[cfg(test)]
 mod tests;
 
@@ -37,6 +43,8 @@ use crate::sheet::{About, Draft, Drafted, Mode, Sheet, Slot};
 use crate::subscribers::Subscribers;
 use crate::text::Changes;
 pub use author::{Holder, Kind, OpId, ParseOpIdError};
+pub(crate) use blame::Blame;
+pub use blame::BlameRun;
 pub use command::{
     Accepted, Delivery, Edit, Lock, Note, Out, SectionView, Snapshot, Splices, Step,
 };
@@ -46,8 +54,17 @@ pub use import::{BaseText, ConflictReason, FileConflict, FilePart, ImportError, 
 pub(crate) use lives::Lives;
 pub(crate) use op::Seen;
 pub use op::{APPLIED_MAX, Applied, Command, Done, OnStale, Op, OpError, Proposal};
+pub use outline::{
+    Cut, OutlineError, OutlineItem, OutlineView, Restructure, Restructured, Structure,
+};
+pub(crate) use past::Past;
 pub(crate) use query::Source;
 pub use query::{Outline, Query, QueryError, SectionText, TextSince, View};
+pub use revert::{Conflict, PastError, Revert, RevertError, Reverted, Selection};
+use stream::Streams;
+pub use stream::{KeptStream, OnExit, Pushed, StreamError, StreamId, StreamOpen, StreamPlace};
+pub use suggest::{Answer, DiffSpan, StaleReason, Suggest, SuggestError, Suggestion, SuggestionId};
+pub(crate) use suggest::{Made, Suggestions};
 
 /// A document, its locks, its subscribers and its history. Holds D1 to D8 and M13 for documents.
 ///
@@ -58,6 +75,9 @@ pub struct Coordinator {
     sheet: Sheet,
     locks: Locks<SectionId, Holder>,
     history: History,
+    /// What goes along with the texts.
+    past: Past,
+    streams: Streams,
     subscribers: Subscribers,
     lives: Lives,
     seen: Seen,
@@ -75,8 +95,11 @@ impl Coordinator {
     /// Like [`Self::new`], with other bounds for the locks.
     #[must_use]
     pub fn with_limits(document: &Document, limits: Limits) -> Self {
+        let sheet = Sheet::new(document);
         Self {
-            sheet: Sheet::new(document),
+            past: Past::new(&sheet),
+            streams: Streams::default(),
+            sheet,
             locks: Locks::new(limits),
             history: History::default(),
             subscribers: Subscribers::default(),
@@ -239,6 +262,8 @@ impl Coordinator {
     /// Makes an update, which was drafted for the sheet as it is, a part of the document.
     fn commit(&mut self, drafted: Drafted) -> u64 {
         let update = self.sheet.carry_out(drafted);
+        self.past.follow(&update);
+        self.streams.follow(&update);
         let seq = update.seq;
         if let Some(entries) = &mut self.entries {
             // Leases that ended before it was judged come first.
@@ -356,6 +381,7 @@ impl Coordinator {
             entries.push(Entry::AliveFrom { agent: agent.clone(), from });
         }
         let is_over = |holder: &&Holder| holder.agent() == agent && holder.incarnation() < from;
+        self.end_streams(|holder| is_over(&holder), now, outs);
         let over: Vec<Holder> = self.locks.holders().into_iter().filter(is_over).cloned().collect();
         for holder in over {
             tell(self.locks.drop_holder(&holder, now), outs);

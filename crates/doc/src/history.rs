@@ -1,17 +1,19 @@
 //! What was changed, by whom, in which order.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use smallvec::SmallVec;
 
 use crate::change::Splice;
-use crate::coordinator::{Holder, OpId};
+use crate::coordinator::{Holder, OpId, StreamId};
 use crate::limits::{HISTORY_BYTES_MAX, HISTORY_LEN_MAX};
 use crate::rope::Text;
 use crate::section::SectionId;
 use crate::sheet::OutlineChange;
+use crate::text::Changes;
 
 /// One accepted command: everything that it changed, at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,8 +52,16 @@ pub enum Cause {
     /// Somebody wrote.
     #[default]
     Edit,
-    /// Earlier edits were taken back.
-    Revert,
+    /// Earlier updates were taken back.
+    Revert {
+        /// Their numbers, from and to, in order.
+        of: Vec<(u64, u64)>,
+    },
+    /// A part of a text that comes piece by piece.
+    Stream {
+        /// Which stream brought it.
+        stream: StreamId,
+    },
     /// A suggestion was accepted; the author is who accepted it.
     Suggestion {
         /// Who had suggested it.
@@ -77,6 +87,43 @@ impl Update {
     #[must_use]
     pub fn edit(&self, section: SectionId) -> Option<&SectionEdit> {
         self.edits.iter().find(|edit| edit.section == section)
+    }
+
+    /// Whose words these are: of an accepted suggestion, those of who suggested it.
+    #[must_use]
+    pub fn writer(&self) -> &Holder {
+        match &self.cause {
+            Cause::Suggestion { by } => by,
+            _ => &self.author,
+        }
+    }
+
+    /// Texts that went from one section to another.
+    pub(crate) fn moves(&self) -> Vec<Move> {
+        self.outline.iter().filter_map(|change| self.moved(change)).collect()
+    }
+
+    fn moved(&self, change: &OutlineChange) -> Option<Move> {
+        let (from, from_at, to, to_at) = match change {
+            OutlineChange::Added { section, from: Some((from, at)), .. } => {
+                (*from, *at, *section, 0)
+            }
+            OutlineChange::Merged { section, into, at } => (*section, 0, *into, *at),
+            _ => return None,
+        };
+        let splice = |section, at| {
+            let splices = &self.edit(section)?.splices;
+            // Positions before and after are the same up to the first place that changes.
+            splices.first().filter(|splice| splice.at == at)
+        };
+        let (gone, come) = (splice(from, from_at)?, splice(to, to_at)?);
+        let is_moved = !gone.removed.is_empty() && come.inserted.ends_with(&gone.removed);
+        is_moved.then(|| Move {
+            from,
+            range: from_at..from_at + gone.removed.len(),
+            to,
+            at: to_at + come.inserted.len() - gone.removed.len(),
+        })
     }
 
     /// Bytes of memory, roughly.
@@ -106,12 +153,32 @@ impl SectionEdit {
         self.splices.iter().all(|splice| text.apply(&splice.inverse()))
     }
 
+    /// The same, as changes of a text.
+    pub(crate) fn changes(&self) -> Changes {
+        let mut changes = Changes::none();
+        for Splice { at, removed, inserted } in &self.splices {
+            changes.push_parts(*at, removed.len(), inserted);
+        }
+        changes
+    }
+
     /// Bytes that came, and bytes that went.
     #[must_use]
     pub fn n_bytes(&self) -> (usize, usize) {
         let sum = |of: fn(&Splice) -> usize| self.splices.iter().map(of).sum();
         (sum(|splice| splice.inserted.len()), sum(|splice| splice.removed.len()))
     }
+}
+
+/// A text that went from one section to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Move {
+    pub(crate) from: SectionId,
+    /// Where it was, in bytes of the text before.
+    pub(crate) range: Range<usize>,
+    pub(crate) to: SectionId,
+    /// Where it is, in bytes of the text after.
+    pub(crate) at: usize,
 }
 
 /// The accepted commands of a document in order; the oldest are forgotten when a limit is reached.

@@ -45,8 +45,12 @@ pub use agent::{
 };
 pub use change::Splice;
 pub use coordinator::{
-    Accepted, Command, Coordinator, Delivery, Done, Edit, EditError, Holder, Kind, Lock, LockRow,
-    Note, OnStale, Op, OpError, OpId, Out, Proposal, Query, Splices, View,
+    Accepted, Answer, BlameRun, Command, Conflict, Coordinator, Cut, Delivery, DiffSpan, Done,
+    Edit, EditError, Holder, Kind, Lock, LockRow, Note, OnExit, OnStale, Op, OpError, OpId, Out,
+    OutlineError, OutlineItem, OutlineView, PastError, Proposal, Pushed, Query, Restructure,
+    Restructured, Revert, RevertError, Reverted, Selection, Splices, StaleReason, StreamError,
+    StreamId, StreamOpen, StreamPlace, Structure, Suggest, SuggestError, Suggestion, SuggestionId,
+    View,
 };
 pub use rope::Text;
 pub use section::{Document, LoadError, Section, SectionId};

@@ -85,3 +85,43 @@ pub const ENTRIES_BYTES_MIN: usize = 64 * 1024;
 
 /// Entries that are read from a store at once.
 pub const ENTRIES_PAGE: usize = 1_024;
+
+/// Most suggestions that wait for an answer in one section.
+// Each is moved by each edit of its section: 256 x about 50 ns = 13 us per edit at the worst.
+pub const SUGGESTIONS_PER_SECTION_MAX: usize = 256;
+
+/// Most suggestions that wait for an answer in one document.
+// 4,096 x about 1 KB = 4 MB.
+pub const SUGGESTIONS_MAX: usize = 4_096;
+
+/// Most bytes of all texts and notes of the suggestions of a document.
+// A quarter of the largest document.
+pub const SUGGESTIONS_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Longest note of a suggestion, in bytes.
+pub const NOTE_BYTES_MAX: usize = 4 * 1024;
+
+/// Most places of one suggestion.
+pub const SUGGESTION_CHANGES_MAX: usize = 1_024;
+
+/// Most suggestions with an operation id that are answered and still known, so that making one again is not
+/// making another.
+// 1,024 x about 200 B = 200 KB.
+pub const SUGGESTIONS_ANSWERED_MAX: usize = 1_024;
+
+/// Most streams that are open in a document.
+// Each is moved by each edit of its section; agents beyond that take turns.
+pub const STREAMS_MAX: usize = 1_024;
+
+/// Most of them of one holder.
+pub const STREAMS_PER_HOLDER_MAX: usize = 16;
+
+/// Most bytes of a stream that wait: for what closes a fence, or for the next 50 ms. 64 KiB are a quarter of
+/// the largest section, and some ten minutes of a model's output.
+pub const STREAM_BYTES_MAX: usize = 64 * 1024;
+
+/// Most conflicts that the answer of a revert lists; it counts all.
+pub const CONFLICTS_MAX: usize = 100;
+
+/// Longest excerpt in a conflict, in bytes.
+pub const EXCERPT_BYTES_MAX: usize = 160;

@@ -20,7 +20,9 @@ use ggml_agent_core::lease::{Kept, Token};
 
 pub use self::codec::{FORMAT, RecordError};
 pub use self::v1::Edited;
-use crate::coordinator::{Holder, Lives};
+use crate::coordinator::{
+    Answer, Holder, KeptStream, Lives, Past, StreamId, Suggestion, SuggestionId,
+};
 use crate::history::{History, Update};
 use crate::limits::{DOCUMENT_BYTES_MAX, SECTION_BYTES_MAX};
 use crate::section::SectionId;
@@ -31,6 +33,10 @@ use crate::sheet::{Sheet, Slot};
 pub struct Record {
     pub(crate) sheet: Sheet,
     pub(crate) history: History,
+    pub(crate) past: Past,
+    pub(crate) streams: BTreeMap<StreamId, KeptStream>,
+    /// The number of the newest stream.
+    pub(crate) last_stream: u64,
     pub(crate) last_token: Token,
     pub(crate) leases: BTreeMap<SectionId, Kept<SectionId, Holder>>,
     /// How long each has to live.
@@ -77,6 +83,27 @@ pub enum Entry {
     },
     /// The process of all who were known is gone, and with it the numbers of their lives.
     LivesOver,
+    /// Somebody proposed a change.
+    Suggested(Suggestion),
+    /// A suggestion does not wait any more.
+    Answered {
+        /// Which.
+        suggestion: SuggestionId,
+        /// How it ended.
+        how: Answer,
+    },
+    /// Somebody writes piece by piece.
+    StreamOpened {
+        /// Which stream.
+        stream: StreamId,
+        /// What is to be known of it.
+        kept: KeptStream,
+    },
+    /// A stream has ended.
+    StreamClosed {
+        /// Which.
+        stream: StreamId,
+    },
 }
 
 impl Record {
@@ -120,6 +147,29 @@ impl Record {
                 self.lives.end_before(agent, *from);
             }
             Entry::LivesOver => self.lives = Lives::default(),
+            Entry::Suggested(suggestion) => {
+                self.slot(suggestion.section)?;
+                if !self.past.suggestions.add(suggestion.clone()) {
+                    return Err(damaged(format!("{} was made before", suggestion.id)));
+                }
+            }
+            Entry::Answered { suggestion, .. } => {
+                if !self.past.suggestions.remove(*suggestion) {
+                    return Err(damaged(format!("{suggestion} is answered and did not wait")));
+                }
+            }
+            Entry::StreamOpened { stream, kept } => {
+                if stream.as_u64() <= self.last_stream {
+                    return Err(damaged(format!("{stream} was opened before")));
+                }
+                self.last_stream = stream.as_u64();
+                self.streams.insert(*stream, kept.clone());
+            }
+            Entry::StreamClosed { stream } => {
+                if self.streams.remove(stream).is_none() {
+                    return Err(damaged(format!("{stream} is ended and was not open")));
+                }
+            }
         }
         Ok(())
     }
@@ -132,6 +182,7 @@ impl Record {
         if update.edits.iter().any(|edit| is_too_large(edit.section)) {
             return Err(damaged("a section is larger than any".into()));
         }
+        self.past.follow(update);
         self.history.push(Arc::clone(update), |_| ());
         Ok(())
     }

@@ -10,7 +10,7 @@ mod shape;
 use std::sync::Arc;
 
 pub(crate) use self::draft::{Draft, Drafted};
-pub(crate) use self::shape::Shape;
+pub(crate) use self::shape::{Shape, heading_len};
 use crate::coordinator::{SectionView, Snapshot};
 use crate::history::Update;
 use crate::limits::SECTIONS_MAX;
@@ -55,6 +55,16 @@ pub enum OutlineChange {
     Archived {
         /// Which.
         section: SectionId,
+    },
+    /// A section is part of the one before it from now on: its text stands at the end of that one by an edit
+    /// of the same update, and what is left of it is archived and empty.
+    Merged {
+        /// Which.
+        section: SectionId,
+        /// The one before it.
+        into: SectionId,
+        /// The byte in the text of `into` before, from where the text stands there.
+        at: usize,
     },
     /// An archived section is part of the text again.
     Restored {
@@ -106,6 +116,22 @@ pub struct About {
     pub place: Option<usize>,
     /// Bytes of its text.
     pub len: usize,
+}
+
+impl OutlineChange {
+    /// Which section it is about; `None` for what stands before all of them.
+    #[must_use]
+    pub fn section(&self) -> Option<SectionId> {
+        match self {
+            Self::Added { section, .. }
+            | Self::Moved { section, .. }
+            | Self::Archived { section }
+            | Self::Merged { section, .. }
+            | Self::Restored { section, .. }
+            | Self::Mode { section, .. } => Some(*section),
+            Self::Front { .. } => None,
+        }
+    }
 }
 
 /// One section as it is now.
@@ -306,7 +332,9 @@ impl Sheet {
                 self.take_out(*section)?;
                 self.put(*section, *after)?;
             }
-            OutlineChange::Archived { section } => self.take_out(*section)?,
+            OutlineChange::Archived { section } | OutlineChange::Merged { section, .. } => {
+                self.take_out(*section)?;
+            }
             OutlineChange::Restored { section, after } => {
                 if self.slot(*section)?.place.is_some() {
                     return None;

@@ -19,8 +19,10 @@ use ggml_agent_doc::{Companion, Coordinator, Holder, Host, SectionId};
 use tokio::sync::oneshot;
 
 use self::facts::Facts;
+pub(crate) use self::facts::{author, lock_of, mode};
 pub use self::link::{Link, Links, Outgoing};
 use self::outline::Outline;
+pub(crate) use self::outline::order;
 use crate::limits::{COMPACT_EVERY, UNLOAD_AFTER};
 use crate::mirror::{self, Boot, Mirror, Seed, Splice, Verdict, YrsMirror};
 use crate::room::{Close, ConnId, ConnectError, Room, RoomName, Step, User};
@@ -187,8 +189,8 @@ impl<B: FnMut() -> Boot + Send + 'static> Beside<B> {
         };
         let Step { changes, refused, close, .. } = room.frame(conn, frame, now, &mut judge);
         if *notices {
-            for section in &refused {
-                self.links.notice(conn, &facts::refusal(section, host.document(), now));
+            for change in &refused {
+                self.links.notice(conn, &facts::refusal(change, host.document(), now));
             }
         }
         if !changes.is_empty() {

@@ -2,7 +2,7 @@
 //!
 //! The document itself (ropes, locks, versions) is somebody else's. This crate keeps a CRDT [`mirror`] of its
 //! texts, speaks the Yjs wire [`protocol`], and decides in a [`room`] what every connection is told. All of it is
-//! pure: bytes and a time go in, frames and splices come out. Nothing here opens a socket or reads a clock.
+//! pure: bytes and a time go in, frames and splices come out. Only [`http`] serves sockets.
 //!
 //! # Example
 //! ```
@@ -15,9 +15,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Reading order: [`limits`], [`mirror`], [`protocol`], [`room`], [`beside`].
+//! Reading order: [`limits`], [`mirror`], [`protocol`], [`room`], [`beside`], [`http`].
 
 pub mod beside;
+pub mod http;
 pub mod limits;
 pub mod mirror;
 pub mod protocol;

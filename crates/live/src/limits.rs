@@ -96,6 +96,10 @@ pub const OUTBOX_LEN_MAX: usize = 1024 * 1024;
 // merged.
 pub const LINK_FRAMES_MAX: usize = 16;
 
+/// Longest text that a notice gives back (16 KiB).
+// Some pages: what a person would not like to type again.
+pub const NOTICE_TEXT_LEN_MAX: usize = 16 * 1024;
+
 /// How long document updates are collected before they go out as one frame.
 // Between 30 and 50 ms: below perception, and 20 streaming agents cost what one costs.
 pub const UPDATE_TICK: Duration = Duration::from_millis(40);
@@ -119,3 +123,53 @@ pub const RESYNC_AFTER: Duration = Duration::from_secs(1);
 /// The longest that [`RESYNC_AFTER`] grows to while asking is in vain.
 // An editor that itself lacks what the mirror lacks cannot answer better the next time.
 pub const RESYNC_AFTER_MAX: Duration = Duration::from_secs(64);
+
+// --- The edge: HTTP and sockets ------------------------------------------------------------------
+
+/// Longest body of a request (1 MiB).
+// A section of 256 KiB as JSON, every character escaped as six, is 1.5 MiB: nobody writes that; twice the text fits.
+pub const BODY_LEN_MAX: usize = 1024 * 1024;
+
+/// Longest head of a request (16 KiB).
+// A browser's head with its cookies of all ports of one host is some 4 KiB.
+pub const HEAD_LEN_MAX: usize = 16 * 1024;
+
+/// How long the head of a request may take, and how long a connection waits for the next one.
+pub const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// How long a request may take as a whole.
+// Calls to the document's agent end after 5 s, a diff of two sections takes 0.1 s.
+pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Connections at a time; further ones wait in the kernel's queue.
+// As many sockets as a room takes, and some requests: 1,024 x (16 KiB head + 2 buffers of a socket) = 150 MB.
+pub const HTTP_CONNECTIONS_MAX: usize = 1_024;
+
+/// Longest time that one write to a socket may take.
+// Stock editors hang up after 30 s themselves.
+pub const WRITE_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// How often a silent peer is asked whether it is there; it is given up after three times without a word.
+pub const PING_EVERY: Duration = Duration::from_secs(20);
+
+/// Frames of one socket that may be on their way to the document before the next is read.
+// 1,000 sockets x 16 are more than a mailbox holds, but one socket alone never fills it.
+pub const BURST_FRAMES_MAX: usize = 16;
+
+/// How long what is under way may take when the server ends.
+pub const DRAIN_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// One-time links that wait to be opened; the oldest is forgotten.
+// 64 people can be invited before the first one comes.
+pub const LINKS_MAX: usize = 64;
+
+/// Longest name of a person, in characters; with its sign it must also fit an agent's id.
+pub const PERSON_CHARS_MAX: usize = 64;
+
+/// Longest lease that a person is given at once.
+// The longest that anybody holds a lock, however often it is renewed.
+pub const LEASE_MAX: Duration = Duration::from_secs(5 * 60);
+
+/// Most entries of the log in one answer.
+// 500 x ~200 B = 100 KB.
+pub const LOG_ENTRIES_MAX: usize = 500;

@@ -35,13 +35,22 @@ pub enum Verdict {
     Refuse,
 }
 
+/// A change that was undone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Of which section.
+    pub section: SectionId,
+    /// What had been inserted, one piece after the other.
+    pub inserted: String,
+}
+
 /// What an update of an editor came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Received {
     /// What changed in the texts after all undoing: per section, splices to be applied one after the other.
     pub changes: Vec<(SectionId, Vec<Splice>)>,
-    /// Sections whose change was undone: judged so, or too long afterwards.
-    pub refused: Vec<SectionId>,
+    /// Changes that were undone: judged so, or too long afterwards.
+    pub refused: Vec<Refused>,
     /// What the update changed, for all other editors; `None` if it changed nothing.
     pub update: Option<Bytes>,
     /// The undoing, for all editors, and at once for the one who was refused; `None` if nothing was undone.

@@ -19,7 +19,7 @@ pub use user::{Close, ConnId, ConnectError, ParseRoomNameError, RoomName, User, 
 use self::{outbox::Outbox, presence::Presences};
 use crate::{
     limits,
-    mirror::{ApplyError, Mirror, SectionId, Splice},
+    mirror::{ApplyError, Mirror, Refused, SectionId, Splice},
     protocol::Message,
 };
 use bytes::Bytes;
@@ -31,8 +31,8 @@ use thiserror::Error;
 pub struct Step {
     /// What changed in the texts: per section, splices to be applied to the document one after the other.
     pub changes: Vec<(SectionId, Vec<Splice>)>,
-    /// Sections whose change was undone.
-    pub refused: Vec<SectionId>,
+    /// What was undone.
+    pub refused: Vec<Refused>,
     /// The updates behind it, for the log: what came, then what undid a part of it.
     pub updates: Vec<Bytes>,
     /// Close the connection of the frame; the room has forgotten it.

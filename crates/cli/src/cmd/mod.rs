@@ -4,6 +4,7 @@ mod bench;
 mod completions;
 mod deadletters;
 mod demo;
+mod doc;
 mod runs;
 mod store;
 mod version;
@@ -20,6 +21,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Demo(args) => demo::run(&args, &cli.global),
         Command::Bench(args) => bench::run(&args, &cli.global),
+        Command::Doc(args) => doc::run(&args, &cli.global),
         Command::Runs(args) => runs::run(&args, &cli.global),
         Command::DeadLetters(args) => deadletters::run(&args, &cli.global),
         Command::Store(args) => store::run(&args, &cli.global),

@@ -12,7 +12,7 @@ use ggml_agent_core::AgentId;
 use ggml_agent_core::lease::{Grant, Stale, Token};
 
 use super::command::CommandMsg;
-use super::{DocMsg, DocumentAgent, Look};
+use super::{DocMsg, DocumentAgent, LockMsg, Look};
 use crate::coordinator::{
     Accepted, BaseText, Command, Coordinator, Done, Edit, EditError, Holder, ImportError, Imported,
     Lock, LockError, OpError, Query, QueryError, ReserveRefused, SectionView, Snapshot, Splices,
@@ -71,7 +71,9 @@ impl DocumentRef {
         lock: Lock,
     ) -> Result<Vec<Grant<SectionId>>, LockDenied> {
         let client = client.clone();
-        self.addr.ask_within(QUEUE_DEADLINE, |reply| DocMsg::Lock { client, lock, reply }).await?
+        self.addr
+            .ask_within(QUEUE_DEADLINE, |reply| LockMsg::Lock { client, lock, reply }.into())
+            .await?
     }
 
     /// Replaces the text of a section (D6, D7).
@@ -177,7 +179,7 @@ impl DocumentRef {
         token: Token,
     ) -> Result<(), CallError<Stale>> {
         let client = client.clone();
-        self.call(|reply| DocMsg::Release { client, section, token, reply }).await
+        self.call(|reply| LockMsg::Release { client, section, token, reply }.into()).await
     }
 
     /// Takes sections from agents that hold them: each has [`GRACE`](crate::coordinator::GRACE) to save what it has.
@@ -191,7 +193,7 @@ impl DocumentRef {
         lock: Lock,
     ) -> Result<Option<Vec<Grant<SectionId>>>, CallError<LockError>> {
         let client = client.clone();
-        self.call(|reply| DocMsg::Preempt { client, lock, reply }).await
+        self.call(|reply| LockMsg::Preempt { client, lock, reply }.into()).await
     }
 
     /// Takes a lock from whoever holds it, at once; answers the token that is stale now, if there was one.
@@ -205,7 +207,7 @@ impl DocumentRef {
     ) -> Result<Option<Token>, AskError> {
         let by = by.clone();
         self.addr
-            .ask_within(CALL_DEADLINE, |reply| DocMsg::ForceRelease { by, section, reply })
+            .ask_within(CALL_DEADLINE, |reply| LockMsg::ForceRelease { by, section, reply }.into())
             .await
     }
 
@@ -220,7 +222,7 @@ impl DocumentRef {
         lease: Duration,
     ) -> Result<Duration, CallError<ReserveRefused>> {
         let client = client.clone();
-        self.call(|reply| DocMsg::Reserve { client, section, lease, reply }).await
+        self.call(|reply| LockMsg::Reserve { client, section, lease, reply }.into()).await
     }
 
     /// Makes a lease last `lease` from now; answers its new end on the system's clock (D3).
@@ -235,7 +237,7 @@ impl DocumentRef {
         lease: Duration,
     ) -> Result<Duration, CallError<Stale>> {
         let client = client.clone();
-        self.call(|reply| DocMsg::Renew { client, section, token, lease, reply }).await
+        self.call(|reply| LockMsg::Renew { client, section, token, lease, reply }.into()).await
     }
 
     /// Follows the document: answers it as it is; each later edit comes as a [`DocNote`] (D8).
@@ -296,7 +298,18 @@ impl DocumentRef {
         self.addr.tell(DocMsg::Companion(Box::new(message)))
     }
 
-    async fn call<T: Send + 'static, E: Send + 'static>(
+    /// As [`tell_companion`](Self::tell_companion); waits for room in a full mailbox.
+    ///
+    /// # Errors
+    /// [`SendError`] when the agent has ended, or its mailbox stayed full.
+    ///
+    /// # Cancel safety
+    /// A message that still waits for room is dropped with the future.
+    pub async fn send_companion(&self, message: impl Any + Send) -> Result<(), SendError<DocMsg>> {
+        self.addr.send(DocMsg::Companion(Box::new(message))).await
+    }
+
+    pub(super) async fn call<T: Send + 'static, E: Send + 'static>(
         &self,
         question: impl FnOnce(Reply<Result<T, E>>) -> DocMsg,
     ) -> Result<T, CallError<E>> {

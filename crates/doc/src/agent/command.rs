@@ -117,20 +117,13 @@ impl DocumentAgent {
         commands: &[Command],
         answer: &Result<Done, OpError>,
     ) {
-        match answer {
-            Ok(done) if done.is_repeat || done.is_unchanged() => {}
-            Ok(done) => {
-                for (section, version) in &done.sections {
-                    let (section, seq, version) = (*section, done.seq, *version);
-                    self.publish(holder, DocEventKind::EditAccepted { section, seq, version });
-                }
-            }
-            Err(error) => {
-                let index = if let OpError::InBatch { index, .. } = error { *index } else { 0 };
-                let Some(command) = commands.get(index) else { return };
-                let (section, error) = (command.section, Box::new(error.clone()));
-                self.publish(holder, DocEventKind::CommandRefused { section, error });
-            }
-        }
+        let error = match answer {
+            Ok(done) => return self.tell_until(done.seq),
+            Err(error) => error,
+        };
+        let index = if let OpError::InBatch { index, .. } = error { *index } else { 0 };
+        let Some(command) = commands.get(index) else { return };
+        let (section, error) = (command.section, Box::new(error.clone()));
+        self.publish(holder, DocEventKind::CommandRefused { section, error });
     }
 }

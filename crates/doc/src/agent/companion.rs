@@ -1,12 +1,10 @@
 //! A second form of a document's text that is kept in the same turn, such as a CRDT for editors.
 
 use std::any::Any;
-use std::sync::Arc;
 use std::time::Duration;
 
 use ggml_agent::Context;
 
-use super::effect::Effect;
 use super::{DocMsg, DocumentAgent};
 use crate::coordinator::{Coordinator, Holder, Out};
 use crate::history::Update;
@@ -91,37 +89,25 @@ impl DocumentAgent {
     /// Takes a message for the companion.
     pub(super) fn companion_message(&mut self, message: Box<dyn Any + Send>, ctx: &Context<Self>) {
         let Some(companion) = &mut self.companion else { return };
-        let before = self.coordinator.seq();
         let mut host = Host { coordinator: &mut self.coordinator, outs: Vec::new() };
         companion.message(message, &mut host, Self::now(ctx));
         let outs = host.outs;
         // What it made of the document it knows.
-        self.told = self.coordinator.seq();
-        self.show_since(before);
+        self.companion_told = self.coordinator.seq();
         self.carry_out(outs);
     }
 
-    /// Lets readers, followers and the companion see what was decided in this turn, once it is kept.
-    pub(super) fn show_decided(&mut self, ctx: &Context<Self>) {
-        let told = std::mem::replace(&mut self.told, self.coordinator.seq());
+    /// Tells the companion what was decided in this turn.
+    pub(super) fn tell_companion(&mut self, ctx: &Context<Self>) {
+        let told = std::mem::replace(&mut self.companion_told, self.coordinator.seq());
         let now = Self::now(ctx);
-        if let Some(companion) = &mut self.companion {
-            for seq in told + 1..=self.coordinator.seq() {
-                if let Some(update) = self.coordinator.history().get(seq) {
-                    companion.decided(update, &self.coordinator, now);
-                }
-            }
-            companion.locks(&self.coordinator, now);
-        }
-        self.show_since(told);
-    }
-
-    fn show_since(&mut self, before: u64) {
-        for seq in before + 1..=self.coordinator.seq() {
-            if let Some(update) = self.coordinator.history().get(seq).map(Arc::clone) {
-                self.hold(Effect::Show(update));
+        let Some(companion) = &mut self.companion else { return };
+        for seq in told + 1..=self.coordinator.seq() {
+            if let Some(update) = self.coordinator.history().get(seq) {
+                companion.decided(update, &self.coordinator, now);
             }
         }
+        companion.locks(&self.coordinator, now);
     }
 
     /// Sets the timer of the companion.

@@ -73,6 +73,7 @@ impl DocumentAgent {
         }
         self.shown = Some(self.coordinator.sheet().clone());
         self.shown_holders = self.coordinator.locked().collect();
+        self.told = self.coordinator.seq();
         self.coordinator.keep_entries();
         if keeper.is_new() {
             // Once it has started, the store has it.
@@ -95,6 +96,8 @@ impl DocumentAgent {
     /// numbers, and one that comes back under its old name and number is another. Within the process the book
     /// knows who lives.
     fn meet_again(&mut self, ctx: &mut Context<Self>) {
+        let step = self.coordinator.end_left_streams(Self::now(ctx));
+        self.carry_out(step.outs);
         let was_open = std::mem::replace(&mut self.book.open().was_open, true);
         if !was_open {
             let step = self.coordinator.end_all_lives(Self::now(ctx));

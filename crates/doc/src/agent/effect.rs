@@ -56,6 +56,8 @@ pub(super) enum Effect {
     Commands(Reply<Vec<Result<Done, OpError>>>, Vec<Result<Done, OpError>>),
     /// Readers find who holds this section.
     ShowHolder(SectionId, Option<Holder>),
+    /// Sends the answer of a [`Work`](super::Work).
+    Answer(Box<dyn FnOnce() + Send>),
     Subscribe(Reply<Result<Snapshot, SubscribeError>>, Result<Snapshot, SubscribeError>),
     Envelope {
         question: Envelope,
@@ -75,8 +77,31 @@ impl DocumentAgent {
         self.hold(Effect::Publish(holder.clone(), kind));
     }
 
+    /// Lets everybody see the updates up to `seq` that nobody has been told of.
+    ///
+    /// A command may write more than it was asked for: a new life of an agent ends the streams of the one
+    /// before.
+    pub(super) fn tell_until(&mut self, seq: u64) {
+        while self.told < seq {
+            self.told += 1;
+            let Some(update) = self.coordinator.history().get(self.told).cloned() else { continue };
+            let (author, seq) = (update.author.clone(), update.seq);
+            if self.shown.is_some() || self.companion.is_some() {
+                self.hold(Effect::Show(update.clone()));
+            }
+            for edit in &update.edits {
+                let (section, version) = (edit.section, edit.version);
+                self.publish(&author, DocEventKind::EditAccepted { section, seq, version });
+            }
+            if !update.outline.is_empty() {
+                self.publish(&author, DocEventKind::OutlineChanged { seq });
+            }
+        }
+    }
+
     /// Takes what the coordinator decided.
     pub(super) fn carry_out(&mut self, outs: Vec<Out>) {
+        self.tell_until(self.coordinator.seq());
         for out in outs {
             match out {
                 Out::Happened(event) => self.happened(event),
@@ -173,6 +198,7 @@ impl DocumentAgent {
                 Some(holder) => drop(self.shown_holders.insert(section, holder)),
                 None => drop(self.shown_holders.remove(&section)),
             },
+            Effect::Answer(send) => send(),
             Effect::Subscribe(reply, answer) => reply.send(answer),
             Effect::Envelope { question, kind, payload } => {
                 // An asker that is gone is recorded by the system as a dead letter.

@@ -104,6 +104,11 @@ pub enum DocEventKind {
         /// Why.
         error: Box<OpError>,
     },
+    /// Sections came, went, moved, or are written to in another way.
+    OutlineChanged {
+        /// The document's version.
+        seq: u64,
+    },
     /// An edit was refused; nothing was changed.
     EditRefused {
         /// Of which section.
@@ -170,6 +175,9 @@ impl fmt::Display for DocEvent {
             DocEventKind::CommandRefused { section, error } => {
                 write!(f, "{section} command of {holder} refused: {error}")
             }
+            DocEventKind::OutlineChanged { seq } => {
+                write!(f, "sections changed by {holder}: document {seq}")
+            }
             DocEventKind::EditRefused { section, error } => {
                 write!(f, "{section} edit of {holder} refused: {error}")
             }
@@ -193,6 +201,7 @@ impl CustomEvent for DocEvent {
             DocEventKind::Revoking { .. } => "doc.lock_revoking",
             DocEventKind::Forced { .. } => "doc.lock_forced",
             DocEventKind::EditAccepted { .. } => "doc.edit_accepted",
+            DocEventKind::OutlineChanged { .. } => "doc.outline_changed",
             DocEventKind::EditRefused { .. } => "doc.edit_refused",
             DocEventKind::CommandRefused { .. } => "doc.command_refused",
         }

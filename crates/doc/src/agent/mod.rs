@@ -13,7 +13,10 @@ mod effect;
 mod event;
 mod gate;
 mod keeper;
+mod locks;
+mod streams;
 mod wire;
+mod work;
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -23,7 +26,6 @@ use ggml_agent::{
     Agent, AnyAddr, Context, DelayTeller, Envelope, Lane, MessageType, Reply, Report, Timer,
 };
 use ggml_agent_core::ExitReason;
-use ggml_agent_core::lease::{Grant, Outcome, Stale, Token};
 
 use self::book::{Book, Way};
 pub use self::client::{CallError, Client, DocNote, DocumentRef, LockDenied};
@@ -33,9 +35,13 @@ use self::effect::Effect;
 pub use self::event::{DocEvent, DocEventKind};
 use self::gate::Gate;
 use self::keeper::Keeper;
+pub use self::locks::LockMsg;
+use self::locks::Waiting;
+use self::streams::Pieces;
+pub use self::work::Work;
 use crate::coordinator::{
-    Accepted, BaseText, Coordinator, Edit, EditError, Holder, ImportError, Imported, Lock,
-    LockError, ReserveRefused, SectionView, Snapshot, Splices, Step, SubscribeError,
+    Accepted, BaseText, Coordinator, Edit, EditError, Holder, ImportError, Imported, SectionView,
+    Snapshot, Splices, Step, SubscribeError,
 };
 use crate::section::{Document, SectionId};
 use crate::sheet::Sheet;
@@ -43,40 +49,12 @@ use crate::sheet::Sheet;
 /// How soon a subscriber whose mailbox was full is tried again.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 
-/// How long before its end the lease of a busy holder is renewed.
-const RENEW_AHEAD: Duration = Duration::from_millis(100);
-
 /// What a document agent is sent; use [`DocumentRef`] instead of these.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum DocMsg {
     #[doc(hidden)]
-    Lock { client: Client, lock: Lock, reply: Reply<Result<Vec<Grant<SectionId>>, LockDenied>> },
-    #[doc(hidden)]
-    Preempt {
-        client: Client,
-        lock: Lock,
-        reply: Reply<Result<Option<Vec<Grant<SectionId>>>, LockError>>,
-    },
-    #[doc(hidden)]
-    ForceRelease { by: Holder, section: SectionId, reply: Reply<Option<Token>> },
-    #[doc(hidden)]
-    Reserve {
-        client: Client,
-        section: SectionId,
-        lease: Duration,
-        reply: Reply<Result<Duration, ReserveRefused>>,
-    },
-    #[doc(hidden)]
-    Release { client: Client, section: SectionId, token: Token, reply: Reply<Result<(), Stale>> },
-    #[doc(hidden)]
-    Renew {
-        client: Client,
-        section: SectionId,
-        token: Token,
-        lease: Duration,
-        reply: Reply<Result<Duration, Stale>>,
-    },
+    Lock(LockMsg),
     #[doc(hidden)]
     Edit { holder: Holder, edit: Edit, reply: Reply<Result<Accepted, EditError>> },
     #[doc(hidden)]
@@ -119,6 +97,11 @@ pub enum DocMsg {
     #[doc(hidden)]
     KeepAgain,
     #[doc(hidden)]
+    Work(Work),
+    /// Pieces of streams have waited long enough.
+    #[doc(hidden)]
+    WritePieces,
+    #[doc(hidden)]
     Envelope(Envelope),
 }
 
@@ -157,13 +140,11 @@ pub struct DocumentAgent {
     due: Option<(Duration, Timer)>,
     companion: Option<Box<dyn Companion>>,
     /// The newest update that the companion was told of.
-    told: u64,
+    companion_told: u64,
     tick: Option<(Duration, Timer)>,
-}
-
-enum Waiting {
-    Reply(Reply<Result<Vec<Grant<SectionId>>, LockDenied>>),
-    Envelope(Envelope),
+    /// Up to this update everybody sees what was written, or will.
+    told: u64,
+    pieces: Pieces,
 }
 
 impl DocumentAgent {
@@ -185,8 +166,10 @@ impl DocumentAgent {
             behind: BTreeMap::new(),
             due: None,
             companion: None,
-            told: 0,
+            companion_told: 0,
             tick: None,
+            told: 0,
+            pieces: Pieces::default(),
         }
     }
 
@@ -220,46 +203,12 @@ impl DocumentAgent {
     }
 
     fn holder_gone(&mut self, holder: &Holder, ctx: &Context<Self>) {
+        self.write_last_pieces(holder, ctx);
         self.book.forget(holder);
         self.waiting.remove(holder);
         self.behind.remove(holder);
         let step = self.coordinator.drop_holder(holder, Self::now(ctx));
         self.carry_out(step.outs);
-    }
-
-    fn lock(&mut self, holder: &Holder, lock: Lock, answer: Waiting, ctx: &Context<Self>) {
-        let sections: Vec<SectionId> = lock.sections.iter().copied().collect();
-        let step = self.coordinator.lock(holder, lock, Self::now(ctx));
-        self.carry_out(step.outs);
-        let result = match step.answer {
-            Ok(Outcome::Granted(grants)) => Ok(grants),
-            Ok(Outcome::Queued { position }) => {
-                for section in sections {
-                    self.publish(holder, DocEventKind::Queued { section, position });
-                }
-                self.waiting.insert(holder.clone(), answer);
-                return;
-            }
-            Ok(Outcome::Denied { section, busy }) => {
-                let (by, until) = event::parts(&busy);
-                self.publish(holder, DocEventKind::Denied { section, by: by.clone(), until });
-                Err(LockDenied::Busy { section, holder: by, until })
-            }
-            Err(error) => Err(LockDenied::Refused(error)),
-        };
-        self.hold(Effect::Lock { holder: holder.clone(), answer, result });
-    }
-
-    fn release(
-        &mut self,
-        holder: &Holder,
-        section: SectionId,
-        token: Token,
-        ctx: &Context<Self>,
-    ) -> Result<(), Stale> {
-        let step = self.coordinator.release(holder, section, token, Self::now(ctx));
-        self.carry_out(step.outs);
-        step.answer
     }
 
     fn edit(
@@ -290,13 +239,9 @@ impl DocumentAgent {
         section: SectionId,
         step: Step<Result<Accepted, EditError>>,
     ) -> Result<Accepted, EditError> {
-        let kind = match &step.answer {
-            Ok(Accepted { seq, version, .. }) => {
-                DocEventKind::EditAccepted { section, seq: *seq, version: *version }
-            }
-            Err(error) => DocEventKind::EditRefused { section, error: error.clone() },
-        };
-        self.publish(holder, kind);
+        if let Err(error) = &step.answer {
+            self.publish(holder, DocEventKind::EditRefused { section, error: error.clone() });
+        }
         self.carry_out(step.outs);
         step.answer
     }
@@ -310,13 +255,6 @@ impl DocumentAgent {
         ctx: &Context<Self>,
     ) -> Result<Imported, ImportError> {
         let step = self.coordinator.import(author, base, file, Self::now(ctx));
-        let seq = step.answer.as_ref().ok().and_then(|imported| imported.seq);
-        if let Some(update) = seq.and_then(|seq| self.coordinator.history().get(seq).cloned()) {
-            for edit in &update.edits {
-                let (section, seq, version) = (edit.section, update.seq, edit.version);
-                self.publish(author, DocEventKind::EditAccepted { section, seq, version });
-            }
-        }
         self.carry_out(step.outs);
         step.answer
     }
@@ -343,95 +281,17 @@ impl DocumentAgent {
             }
             DocMsg::Import { reply, .. } => reply.send(Err(ImportError::Unsaved)),
             DocMsg::Command(message) => return message.turn_away().map(DocMsg::Command),
-            DocMsg::Preempt { reply, .. } => reply.send(Err(LockError::Unsaved)),
-            DocMsg::Lock { reply, .. } => {
-                reply.send(Err(LockDenied::Refused(LockError::Unsaved)));
-            }
-            DocMsg::Renew { .. } | DocMsg::Subscribe { .. } => {}
+            DocMsg::Lock(message) => return message.turn_away().map(DocMsg::Lock),
+            DocMsg::Work(work) => work.turn_away(),
+            DocMsg::Subscribe { .. } => {}
             other => return Some(other),
         }
         None
     }
 
-    /// Sets the timer to the next lease or wait that ends, or a little before.
-    fn arm(&mut self, ctx: &mut Context<Self>) {
-        let now = Self::now(ctx);
-        let ahead = |end: Duration| end.saturating_sub(RENEW_AHEAD);
-        let next = self.coordinator.next_deadline();
-        let next = next.map(|end| if now < ahead(end) { ahead(end) } else { end });
-        if self.due.as_ref().map(|(at, _)| *at) == next {
-            return;
-        }
-        if let Some((_, timer)) = self.due.take() {
-            timer.cancel();
-        }
-        if let Some(at) = next {
-            let timer = ctx.send_after(at.saturating_sub(now), DocMsg::Due);
-            self.due = Some((at, timer));
-        }
-    }
-
-    /// Renews the leases that are about to end of holders that are at work: whose handler waits for a slow answer
-    /// cannot do it itself (D3).
-    fn renew_for_the_busy(&mut self, now: Duration) {
-        let soon = now.saturating_add(RENEW_AHEAD);
-        let ending =
-            self.coordinator.lock_rows().filter_map(|row| Some((*row.section, row.lease?)));
-        let ending: Vec<_> = ending
-            .filter(|(_, lease)| now < lease.deadline && lease.deadline <= soon)
-            .filter(|(_, lease)| self.book.is_busy(&lease.holder))
-            .map(|(section, lease)| (section, lease.holder.clone(), lease.token, lease.length))
-            .collect();
-        for (section, holder, token, length) in ending {
-            let step = self.coordinator.renew(&holder, section, token, length, now);
-            self.carry_out(step.outs);
-        }
-    }
-
     fn obey(&mut self, message: DocMsg, ctx: &mut Context<Self>) {
         match message {
-            DocMsg::Lock { client, lock, reply } => {
-                self.meet(&client, ctx);
-                self.lock(&client.holder, lock, Waiting::Reply(reply), ctx);
-            }
-            DocMsg::Preempt { client, lock, reply } => {
-                self.meet(&client, ctx);
-                let step = self.coordinator.preempt(&client.holder, lock, Self::now(ctx));
-                self.carry_out(step.outs);
-                let answer = step.answer.map(|outcome| match outcome {
-                    Outcome::Granted(grants) => Some(grants),
-                    Outcome::Queued { .. } | Outcome::Denied { .. } => None,
-                });
-                for grant in answer.iter().flatten().flatten() {
-                    self.publish(&client.holder, DocEventKind::granted(grant));
-                }
-                self.hold(Effect::Preempt(reply, answer));
-            }
-            DocMsg::ForceRelease { by, section, reply } => {
-                let step = self.coordinator.force_release(section, Self::now(ctx));
-                self.carry_out(step.outs);
-                if let Some(token) = step.answer {
-                    self.publish(&by, DocEventKind::Forced { section, token });
-                }
-                self.hold(Effect::ForceRelease(reply, step.answer));
-            }
-            DocMsg::Reserve { client, section, lease, reply } => {
-                self.meet(&client, ctx);
-                let now = Self::now(ctx);
-                let step = self.coordinator.reserve(&client.holder, section, lease, now);
-                self.carry_out(step.outs);
-                self.hold(Effect::Reserve(reply, step.answer));
-            }
-            DocMsg::Release { client, section, token, reply } => {
-                let answer = self.release(&client.holder, section, token, ctx);
-                self.hold(Effect::Release(reply, answer));
-            }
-            DocMsg::Renew { client, section, token, lease, reply } => {
-                let now = Self::now(ctx);
-                let step = self.coordinator.renew(&client.holder, section, token, lease, now);
-                self.carry_out(step.outs);
-                self.hold(Effect::Renew(reply, step.answer));
-            }
+            DocMsg::Lock(message) => self.obey_lock(message, ctx),
             DocMsg::Edit { holder, edit, reply } => {
                 let answer = self.edit(&holder, edit, ctx);
                 self.hold(Effect::Edit(reply, answer));
@@ -474,17 +334,13 @@ impl DocumentAgent {
                 }
             }
             DocMsg::HolderGone(holder) => self.holder_gone(&holder, ctx),
-            DocMsg::Due => {
-                self.due = None;
-                let now = Self::now(ctx);
-                self.renew_for_the_busy(now);
-                let step = self.coordinator.expire(now);
-                self.carry_out(step.outs);
-            }
+            DocMsg::Due => self.end_what_is_due(ctx),
             DocMsg::RetryNotes => self.retry_notes(ctx),
             // What follows every message is all there is to do.
             DocMsg::Kept => {}
             DocMsg::KeepAgain => self.keep_again(ctx),
+            DocMsg::Work(work) => work.carry_out(self, ctx),
+            DocMsg::WritePieces => self.write_all_pieces(ctx),
             DocMsg::Envelope(envelope) => wire::obey(self, &envelope, ctx),
         }
     }
@@ -499,7 +355,7 @@ impl Agent for DocumentAgent {
             self.open(ctx).await?;
             self.arm(ctx);
         }
-        self.told = self.coordinator.seq();
+        self.companion_told = self.coordinator.seq();
         self.begin_companion(ctx);
         self.arm_companion(ctx);
         Ok(())
@@ -510,7 +366,7 @@ impl Agent for DocumentAgent {
         if let Some(message) = message {
             self.obey(message, ctx);
         }
-        self.show_decided(ctx);
+        self.tell_companion(ctx);
         self.flow(ctx);
         self.keep(ctx)?;
         self.arm(ctx);
@@ -519,6 +375,7 @@ impl Agent for DocumentAgent {
     }
 
     async fn on_stop(&mut self, _reason: &ExitReason, ctx: &mut Context<Self>) {
+        self.write_all_pieces(ctx);
         self.close(ctx).await;
         // Waiters learn it from their dropped replies.
         self.waiting.clear();

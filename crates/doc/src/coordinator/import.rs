@@ -88,7 +88,7 @@ impl BaseText {
                 let moved = self.sections.remove(self.place(*section)?);
                 self.put(moved, *after)
             }
-            OutlineChange::Archived { section } => {
+            OutlineChange::Archived { section } | OutlineChange::Merged { section, .. } => {
                 self.sections.remove(self.place(*section)?);
                 Some(())
             }

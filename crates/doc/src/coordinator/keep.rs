@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ggml_agent_core::lease::{Change, Limits, Locks};
 
+use super::stream::Streams;
 use super::{Coordinator, Holder, Lives, Out, Seen, Step, tell};
 use crate::record::{Entry, Record};
 use crate::section::SectionId;
@@ -30,6 +31,9 @@ impl Coordinator {
         Record {
             sheet: self.sheet.clone(),
             history: self.history.clone(),
+            past: self.past.clone(),
+            streams: self.streams.kept(),
+            last_stream: self.streams.last(),
             last_token: self.locks.last_token(),
             leases: self.locks.leases().map(|lease| (lease.section, lease)).collect(),
             reservations: self.locks.reserved().collect(),
@@ -41,16 +45,29 @@ impl Coordinator {
     /// whom it was, with its token, and has its full time to live again (D3, D12). Nobody waits, and nobody
     /// follows.
     ///
+    /// The streams of the life before are to be [ended](Self::end_left_streams), and nobody writes to them.
     /// Who held a lock and is known to be gone is to be [dropped](Self::drop_holder) next, or
     /// [all of them](Self::end_all_lives).
     #[must_use]
     pub fn resume(record: Record, limits: Limits, now: Duration) -> Self {
-        let Record { sheet, history, last_token, leases, reservations, lives } = record;
+        let Record {
+            sheet,
+            history,
+            past,
+            streams,
+            last_stream,
+            last_token,
+            leases,
+            reservations,
+            lives,
+        } = record;
         let mut locks = Locks::restore(limits, last_token, leases.into_values(), now);
         locks.restore_reserved(reservations, now);
         Self {
             seen: Seen::of(&history),
             sheet,
+            past,
+            streams: Streams::restore(streams, last_stream),
             locks,
             history,
             subscribers: Subscribers::default(),
@@ -64,6 +81,14 @@ impl Coordinator {
         self.locks.leases().map(|lease| (lease.section, lease.holder))
     }
 
+    /// Adds an entry behind those of what was decided before.
+    pub(super) fn note_entry(&mut self, entry: Entry) {
+        if let Some(entries) = &mut self.entries {
+            take_leases(&mut self.locks, entries);
+            entries.push(entry);
+        }
+    }
+
     /// Every holder and waiter, in order.
     pub(crate) fn lock_holders(&self) -> Vec<Holder> {
         self.locks.holders().into_iter().cloned().collect()
@@ -74,6 +99,7 @@ impl Coordinator {
     /// by its token. Holds D3 and D12.
     pub fn end_all_lives(&mut self, now: Duration) -> Step<()> {
         let mut outs: Vec<Out> = Vec::new();
+        self.end_streams(|_| true, now, &mut outs);
         for holder in self.lock_holders() {
             tell(self.locks.drop_holder(&holder, now), &mut outs);
         }

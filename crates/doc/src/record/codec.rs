@@ -5,6 +5,8 @@
 
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+mod past;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,9 +18,10 @@ use ggml_agent_core::lease::{DEPTH_MAX, Kept, OPS_MAX, Op, OpId, RESERVATIONS_MA
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use self::past::{WireAnswer, WireBlame, WireStream, WireStreams, WireSuggestion, WireSuggestions};
 use super::{Entry, Record, damaged, v1};
 use crate::change::Splice;
-use crate::coordinator::{Holder, Kind, Lives};
+use crate::coordinator::{Holder, Kind, Lives, Past, StreamId, SuggestionId};
 use crate::history::{Cause, History, OpMark, SectionEdit, Update};
 use crate::limits::{DEAD_MAX, HISTORY_BYTES_MAX, HISTORY_LEN_MAX, SECTIONS_MAX};
 use crate::rope::Text;
@@ -64,6 +67,9 @@ struct WireRecord<'a> {
     lives: Vec<(Cow<'a, str>, u64)>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     reservations: Vec<WireReservation<'a>>,
+    blame: WireBlame<'a>,
+    suggestions: WireSuggestions<'a>,
+    streams: WireStreams<'a>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -83,7 +89,7 @@ enum WireMode {
 }
 
 #[derive(Serialize, Deserialize)]
-struct WireHolder<'a>(Cow<'a, str>, u64, WireKind);
+pub(super) struct WireHolder<'a>(Cow<'a, str>, u64, WireKind);
 
 #[derive(Serialize, Deserialize, Clone, Copy)]
 enum WireKind {
@@ -109,9 +115,11 @@ struct WireUpdate<'a> {
 #[derive(Serialize, Deserialize)]
 enum WireCause<'a> {
     Edit,
-    Revert,
+    /// Numbers of updates, from and to.
+    Revert(Vec<(u64, u64)>),
     Suggestion(WireHolder<'a>),
     File,
+    Stream(u64),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -125,6 +133,7 @@ enum WireOutlineChange<'a> {
     Added { section: u32, after: Option<u32>, from: Option<(u32, usize)> },
     Moved { section: u32, after: Option<u32> },
     Archived(u32),
+    Merged { section: u32, into: u32, at: usize },
     Restored { section: u32, after: Option<u32> },
     Mode(u32, WireMode),
     Front(Cow<'a, str>, Cow<'a, str>),
@@ -163,6 +172,10 @@ enum WireEntry<'a> {
     LivesOver,
     Reserved(WireReservation<'a>),
     Unreserved(u32, WireHolder<'a>),
+    Suggested(WireSuggestion<'a>),
+    Answered(u64, WireAnswer),
+    StreamOpened(WireStream<'a>),
+    StreamClosed(u64),
 }
 
 impl Record {
@@ -183,6 +196,9 @@ impl Record {
             reservations: (self.reservations.iter())
                 .map(|((section, holder), length)| wire_reservation(*section, holder, *length))
                 .collect(),
+            blame: (&self.past.blame).into(),
+            suggestions: (&self.past.suggestions).into(),
+            streams: WireStreams::of(self),
         };
         write(&wire, Vec::new())
     }
@@ -247,7 +263,21 @@ impl Record {
             lives.end_before(&agent_id(&agent)?, from);
         }
         let last_token = Token::from_u64(wire.last_token);
-        Ok(Self { sheet, history, last_token, leases, reservations, lives })
+        let (streams, last_stream) = wire.streams.streams()?;
+        Ok(Self {
+            past: Past {
+                blame: wire.blame.blame(&sheet)?,
+                suggestions: wire.suggestions.suggestions(&sheet)?,
+            },
+            streams,
+            last_stream,
+            sheet,
+            history,
+            last_token,
+            leases,
+            reservations,
+            lives,
+        })
     }
 }
 
@@ -301,6 +331,14 @@ impl Entry {
             }
             Self::AliveFrom { agent, from } => WireEntry::AliveFrom(agent.as_str().into(), *from),
             Self::LivesOver => WireEntry::LivesOver,
+            Self::Suggested(suggestion) => WireEntry::Suggested(suggestion.into()),
+            Self::Answered { suggestion, how } => {
+                WireEntry::Answered(suggestion.as_u64(), (*how).into())
+            }
+            Self::StreamOpened { stream, kept } => {
+                WireEntry::StreamOpened(WireStream::of(*stream, kept))
+            }
+            Self::StreamClosed { stream } => WireEntry::StreamClosed(stream.as_u64()),
         };
         // As long as the entry of a few words is, so that the buffer does not grow under it.
         let mut bytes = Vec::with_capacity(192);
@@ -332,6 +370,17 @@ impl Entry {
             }
             WireEntry::AliveFrom(agent, from) => Self::AliveFrom { agent: agent_id(&agent)?, from },
             WireEntry::LivesOver => Self::LivesOver,
+            WireEntry::Suggested(suggestion) => Self::Suggested(suggestion.suggestion()?),
+            WireEntry::Answered(suggestion, how) => {
+                Self::Answered { suggestion: SuggestionId::from_u64(suggestion), how: how.into() }
+            }
+            WireEntry::StreamOpened(stream) => {
+                let (stream, kept) = stream.stream()?;
+                Self::StreamOpened { stream, kept }
+            }
+            WireEntry::StreamClosed(stream) => {
+                Self::StreamClosed { stream: StreamId::from_u64(stream) }
+            }
         })
     }
 }
@@ -351,9 +400,10 @@ impl<'a> From<&'a Update> for WireUpdate<'a> {
             at: update.at,
             cause: match &update.cause {
                 Cause::Edit => WireCause::Edit,
-                Cause::Revert => WireCause::Revert,
+                Cause::Revert { of } => WireCause::Revert(of.clone()),
                 Cause::Suggestion { by } => WireCause::Suggestion(by.into()),
                 Cause::File => WireCause::File,
+                Cause::Stream { stream } => WireCause::Stream(stream.as_u64()),
             },
             op: update.op.as_ref().map(|op| op.as_str().into()),
             mark: update.mark.map(|mark| (mark.content, mark.base_moved)),
@@ -380,7 +430,8 @@ impl WireUpdate<'_> {
             at: self.at,
             cause: match self.cause {
                 WireCause::Edit => Cause::Edit,
-                WireCause::Revert => Cause::Revert,
+                WireCause::Revert(of) => Cause::Revert { of: taken_back(of, self.seq)? },
+                WireCause::Stream(stream) => Cause::Stream { stream: StreamId::from_u64(stream) },
                 WireCause::Suggestion(by) => Cause::Suggestion { by: by.holder()? },
                 WireCause::File => Cause::File,
             },
@@ -412,6 +463,9 @@ impl<'a> From<&'a OutlineChange> for WireOutlineChange<'a> {
                 Self::Moved { section: section.number(), after: number(after) }
             }
             OutlineChange::Archived { section } => Self::Archived(section.number()),
+            OutlineChange::Merged { section, into, at } => {
+                Self::Merged { section: section.number(), into: into.number(), at: *at }
+            }
             OutlineChange::Restored { section, after } => {
                 Self::Restored { section: section.number(), after: number(after) }
             }
@@ -436,6 +490,9 @@ impl WireOutlineChange<'_> {
                 OutlineChange::Moved { section: section_id(section)?, after: optional(after)? }
             }
             Self::Archived(section) => OutlineChange::Archived { section: section_id(section)? },
+            Self::Merged { section, into, at } => {
+                OutlineChange::Merged { section: section_id(section)?, into: section_id(into)?, at }
+            }
             Self::Restored { section, after } => {
                 OutlineChange::Restored { section: section_id(section)?, after: optional(after)? }
             }
@@ -483,7 +540,7 @@ impl<'a> From<&'a Holder> for WireHolder<'a> {
 }
 
 impl WireHolder<'_> {
-    fn holder(self) -> Result<Holder, RecordError> {
+    pub(super) fn holder(self) -> Result<Holder, RecordError> {
         let Self(agent, incarnation, kind) = self;
         let kind = match kind {
             WireKind::Agent => Kind::Agent,
@@ -570,6 +627,18 @@ fn one() -> u32 {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_one(depth: &u32) -> bool {
     *depth == 1
+}
+
+/// The updates that update `seq` takes back: before it, in order, none twice.
+fn taken_back(of: Vec<(u64, u64)>, seq: u64) -> Result<Vec<(u64, u64)>, RecordError> {
+    let mut free_from = 1;
+    for (from, to) in &of {
+        if *from < free_from || to < from || *to >= seq {
+            return Err(damaged("an update takes back what is not before it".into()));
+        }
+        free_from = to.saturating_add(1);
+    }
+    Ok(of)
 }
 
 fn unknown_form(found: u32) -> RecordError {

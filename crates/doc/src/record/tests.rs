@@ -7,11 +7,14 @@ use ggml_agent_core::lease::{DEPTH_MAX, Kept, Limits, OnBusy, Op, OpId, Rank, To
 use super::{Entry, FORMAT, Record, RecordError};
 use smallvec::smallvec;
 
-use crate::coordinator::{Coordinator, Edit, Holder, Kind, Lock};
+use crate::coordinator::{
+    Coordinator, Edit, Holder, Kind, Lock, OnExit, Past, Restructure, StreamOpen, StreamPlace,
+    Structure, Suggest, SuggestionId,
+};
 use crate::history::{Cause, History};
 use crate::sheet::{Draft, OutlineChange};
 use crate::soup::{Rng, each, soup};
-use crate::{Change, Document, Mode, SectionId};
+use crate::{Change, Changes, Document, Mode, SectionId};
 
 const LEASE: Duration = Duration::from_secs(30);
 
@@ -79,10 +82,37 @@ fn sample() -> (Coordinator, Vec<Entry>) {
     };
     c.draft(&person, draft, s(8)).unwrap();
     let restored = OutlineChange::Restored { section: archived, after: Some(new) };
-    let draft = Draft { cause: Cause::Revert, outline: vec![restored], ..Draft::default() };
+    let cause = Cause::Revert { of: vec![(1, 1), (3, 3)] };
+    let draft = Draft { cause, outline: vec![restored], ..Draft::default() };
     c.draft(&person, draft, s(9)).unwrap();
+    beside_the_text(&mut c, &person);
     entries.extend(c.take_entries());
     (c, entries)
+}
+
+/// Streams, suggestions, and a section that is merged into another.
+fn beside_the_text(c: &mut Coordinator, person: &Holder) {
+    let section = SectionId::nth(1);
+    let open = StreamOpen { section, place: StreamPlace::End, token: None, on_exit: OnExit::Abort };
+    let stream = c.stream_open(person, open.clone(), s(10)).answer.unwrap();
+    assert!(c.stream_push(person, stream, "Streamed.", s(10)).answer.is_ok());
+    assert!(c.stream_commit(person, stream, s(10)).answer.is_ok());
+    assert!(c.stream_open(person, open, s(10)).answer.is_ok());
+    for n in 1..=3 {
+        let suggest = Suggest {
+            section,
+            base: c.read(section).unwrap().version,
+            changes: Changes::one(4, 0, "é"),
+            note: "because".into(),
+            op: (n < 3).then(|| format!("s-{n}").parse().unwrap()),
+        };
+        let id = c.suggest(&holder("two", 3), suggest, s(11)).answer.unwrap();
+        assert_eq!(id.as_u64(), n);
+    }
+    assert!(c.accept(person, SuggestionId::from_u64(1), None, s(12)).answer.is_ok());
+    assert!(c.reject(person, SuggestionId::from_u64(3), s(12)).answer.is_ok());
+    let merge = Restructure::seen(c.outline_version(), Structure::Merge { section });
+    assert!(c.restructure(person, merge, s(13)).answer.is_ok());
 }
 
 fn golden(form: u32, name: &str) -> Vec<u8> {
@@ -94,7 +124,7 @@ fn golden(form: u32, name: &str) -> Vec<u8> {
 fn d13_the_bytes_of_a_form_never_change() {
     let (mut c, mut entries) = sample();
     let record = c.record();
-    assert!(c.end_all_lives(s(7)).outs.len() == 1);
+    assert!(c.end_all_lives(s(14)).outs.len() == 1);
     entries.extend(c.take_entries());
     assert_eq!(record.encode(), golden(2, "record"));
     assert_eq!(Record::decode(2, &golden(2, "record")), Ok(record));
@@ -149,6 +179,8 @@ fn d13_form_1_is_read_for_ever() {
     let (mut c, mut entries) = plain_sample();
     let mut record = c.record();
     record.history = History::default();
+    // It does not say who wrote what.
+    record.past = Past::new(&record.sheet);
     assert!(c.end_all_lives(s(7)).outs.len() == 1);
     entries.extend(c.take_entries());
     assert_eq!(Record::decode(1, &golden(1, "record")), Ok(record));
@@ -226,7 +258,7 @@ fn d13_entries_that_do_not_follow_are_refused() {
     let error = gap.apply(edit).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "what is kept of the document is damaged: update 4 does not follow update 0"
+        "what is kept of the document is damaged: update 7 does not follow update 0"
     );
 }
 

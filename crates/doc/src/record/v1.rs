@@ -17,7 +17,7 @@ use smallvec::smallvec;
 use super::codec::{agent_id, read, section_id};
 use super::{Entry, Record, RecordError, damaged};
 use crate::change::between;
-use crate::coordinator::{Holder, Lives};
+use crate::coordinator::{Holder, Lives, Past};
 use crate::history::{Cause, History, SectionEdit, Update};
 use crate::limits::{DEAD_MAX, SECTIONS_MAX};
 use crate::rope::Text;
@@ -173,8 +173,17 @@ pub(super) fn record(bytes: &[u8]) -> Result<Record, RecordError> {
         lives.end_before(&agent_id(&agent)?, from);
     }
     let history = History::default();
-    let (last_token, reservations) = (Token::from_u64(wire.last_token), BTreeMap::new());
-    Ok(Record { sheet, history, last_token, leases, reservations, lives })
+    Ok(Record {
+        past: Past::new(&sheet),
+        streams: BTreeMap::new(),
+        last_stream: 0,
+        sheet,
+        history,
+        last_token: Token::from_u64(wire.last_token),
+        leases,
+        reservations: BTreeMap::new(),
+        lives,
+    })
 }
 
 /// The entry of these bytes.

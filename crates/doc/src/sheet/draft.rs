@@ -147,11 +147,14 @@ impl Sheet {
                 return Err(EditError::NoSuchPlace { section: edit.section, at: 0 });
             }
             let text = text.to_string();
-            // What stands before the first heading is the one text that may come without one.
+            // What a file begins with needs no heading.
             let is_first = after.first() == Some(&edit.section);
             let slot = self.slot(edit.section);
-            let is_headed = slot.map_or(!is_first, |slot| slot.shape.is_headed());
-            if is_headed && heading_len(&text).is_none() {
+            let is_free = is_first && update.cause == Cause::File;
+            let is_headed = !is_free && slot.is_none_or(|slot| slot.shape.is_headed());
+            // A section that is merged into another leaves no text behind.
+            let is_left = after.contains(&edit.section) || !text.is_empty();
+            if is_headed && is_left && heading_len(&text).is_none() {
                 return Err(EditError::HeadingMissing);
             }
             changed.insert(edit.section, text);
@@ -224,7 +227,7 @@ impl Sheet {
         for change in changes {
             let (section, after) = match change {
                 OutlineChange::Mode { .. } | OutlineChange::Front { .. } => continue,
-                OutlineChange::Archived { section } => {
+                OutlineChange::Archived { section } | OutlineChange::Merged { section, .. } => {
                     let place = place_of(&order, *section)?;
                     order.to_mut().remove(place);
                     continue;

@@ -154,9 +154,9 @@ pub(crate) fn heading_len(text: &str) -> Option<usize> {
     line.and_then(is_first).or_else(|| is_first(first_paragraph(text)))
 }
 
-/// `text` up to its first blank line.
+/// `text` up to its first blank line. A form feed is no blank.
 fn first_paragraph(text: &str) -> &str {
-    let is_text = |line: &&str| !line.trim_ascii().is_empty();
+    let is_text = |line: &&str| !line.trim_matches([' ', '\t', '\n', '\r']).is_empty();
     &text[..lines(text).take_while(is_text).map(str::len).sum()]
 }
 

@@ -19,6 +19,20 @@ pub struct Run<T> {
     pub author: T,
 }
 
+impl<T: Clone + PartialEq> FromIterator<Run<T>> for Runs<T> {
+    /// Those of the texts one behind the other.
+    fn from_iter<I: IntoIterator<Item = Run<T>>>(list: I) -> Self {
+        let mut runs = Self::new();
+        for run in list {
+            runs.put(run);
+            if runs.len() > RUNS_MAX {
+                runs.coarsen();
+            }
+        }
+        runs
+    }
+}
+
 impl<T: PartialEq> Run<T> {
     fn is_of(&self, other: &Self) -> bool {
         self.seq == other.seq && self.author == other.author

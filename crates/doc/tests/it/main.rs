@@ -16,4 +16,5 @@ mod envelopes;
 mod file;
 mod locks;
 mod markdown_files;
+mod past;
 mod versions;

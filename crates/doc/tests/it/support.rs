@@ -7,7 +7,8 @@ use ggml_agent::{Addr, Agent, AgentId, ChildSpec, Context, Reply, Report, System
 use ggml_agent_core::lease::{Grant, OnBusy, Token};
 use ggml_agent_doc::coordinator::Accepted;
 use ggml_agent_doc::{
-    CallError, Client, DocNote, Document, DocumentRef, Edit, EditError, Lock, LockDenied, SectionId,
+    CallError, Client, DocNote, Document, DocumentRef, Edit, EditError, Lock, LockDenied,
+    SectionId, StreamError, StreamId, StreamOpen,
 };
 
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
@@ -15,6 +16,7 @@ pub(crate) const LEASE: Duration = Duration::from_secs(30);
 pub(crate) const TEXT: &str = "# One\n\nfirst\n\n# Two\n\nsecond\n";
 
 pub(crate) type Locked = Result<Vec<Grant<SectionId>>, LockDenied>;
+pub(crate) type Opened = Result<StreamId, CallError<StreamError>>;
 pub(crate) type Edited = Result<Accepted, CallError<EditError>>;
 
 pub(crate) struct Writer {
@@ -28,6 +30,7 @@ pub(crate) enum Do {
     Release(SectionId, Token, Reply<bool>),
     Renew(SectionId, Token, Reply<bool>),
     Subscribe(Reply<u64>),
+    Open(StreamOpen, Reply<Opened>),
     Note(DocNote),
     Notes(Reply<Vec<DocNote>>),
     /// Handles nothing else until the sender is used.
@@ -60,6 +63,7 @@ impl Agent for Writer {
             Do::Renew(section, token, reply) => {
                 reply.send(self.document.renew(&me, section, token, LEASE).await.is_ok());
             }
+            Do::Open(open, reply) => reply.send(self.document.stream_open(&me, open).await),
             Do::Subscribe(reply) => reply.send(self.document.subscribe(&me).await?.seq),
             Do::Note(note) => self.notes.push(note),
             Do::Notes(reply) => reply.send(self.notes.clone()),

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use ggml_agent_doc::{Coordinator, Holder, Kind, Mode, SectionId};
+use ggml_agent_doc::{Coordinator, Holder, Kind, LockRow, Mode, SectionId};
 use serde_json::{Map, Value, json};
 
-use crate::limits::{FACTS_LEN_MAX, UPDATE_TICK};
-use crate::mirror;
+use crate::limits::{FACTS_LEN_MAX, NOTICE_TEXT_LEN_MAX, UPDATE_TICK};
+use crate::mirror::Refused;
 
 /// When the facts are looked at again, and how they were last.
 #[derive(Debug, Default)]
@@ -54,13 +54,19 @@ impl Facts {
 
 /// What our own page is told of an edit that was undone.
 pub(super) fn refusal(
-    section: &mirror::SectionId,
+    Refused { section, inserted }: &Refused,
     document: &Coordinator,
     now: Duration,
 ) -> String {
     let id = section.as_str().parse::<SectionId>().ok();
     let holder = id.and_then(|id| document.lease(id, now)).map(|lease| author(&lease.holder));
-    json!({ "kind": "refused", "section": section.as_str(), "by": holder, "text": "" }).to_string()
+    let mut end = inserted.len().min(NOTICE_TEXT_LEN_MAX);
+    while !inserted.is_char_boundary(end) {
+        end -= 1;
+    }
+    let text = &inserted[..end];
+    json!({ "kind": "refused", "section": section.as_str(), "by": holder, "text": text })
+        .to_string()
 }
 
 /// Somebody, as the page is told.
@@ -84,10 +90,9 @@ pub(crate) fn mode(mode: Mode) -> &'static str {
     }
 }
 
-/// Who holds a section, as the page is told, with the time that is left.
-pub(crate) fn lock(document: &Coordinator, section: SectionId, now: Duration) -> Value {
-    let row = document.lock_rows().find(|row| *row.section == section);
-    row.and_then(|row| row_of(&row, now)).unwrap_or(Value::Null)
+/// Who holds a section, as the page is told, with the time that is left; null if nobody does.
+pub(crate) fn lock_of(row: &LockRow<'_>, now: Duration) -> Value {
+    row_of(row, now).unwrap_or(Value::Null)
 }
 
 fn facts(document: &Coordinator, now: Duration) -> Value {
@@ -112,7 +117,7 @@ fn facts(document: &Coordinator, now: Duration) -> Value {
     json!({ "seq": document.seq(), "suggestions": 0, "sections": sections })
 }
 
-fn row_of(row: &ggml_agent_doc::LockRow<'_>, now: Duration) -> Option<Value> {
+fn row_of(row: &LockRow<'_>, now: Duration) -> Option<Value> {
     let lease = row.lease?;
     let left = lease.deadline.saturating_sub(now);
     let Value::Object(holder) = author(&lease.holder) else { return None };

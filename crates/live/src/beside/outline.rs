@@ -53,9 +53,13 @@ impl Outline {
 fn entry(about: &About) -> Entry {
     Entry {
         title: about.title.clone(),
-        // Compared as text: all have the same length.
-        order: format!("{:06}", about.place.unwrap_or(usize::MAX).min(999_999)),
+        order: order(about),
         archived: about.place.is_none(),
         level: about.level,
     }
+}
+
+/// Where a section stands. Compared as text: all have the same length.
+pub(crate) fn order(about: &About) -> String {
+    format!("{:06}", about.place.unwrap_or(usize::MAX).min(999_999))
 }

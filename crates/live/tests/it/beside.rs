@@ -155,7 +155,7 @@ async fn section(house: &House, at: usize) -> SectionId {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_an_agent_writes_and_what_a_person_types_are_one_text() {
+async fn d17_what_an_agent_writes_and_what_a_person_types_are_one_text() {
     let house = house().await;
     let (mut anna, mut bob) =
         (Editor::open(&house, 1, "@anna").await, Editor::open(&house, 2, "@bob").await);
@@ -178,7 +178,7 @@ async fn what_an_agent_writes_and_what_a_person_types_are_one_text() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn d01_what_is_typed_in_a_section_of_another_is_taken_back() {
+async fn d01_d17_what_is_typed_in_a_section_of_another_is_taken_back() {
     let house = house().await;
     let mut anna = Editor::open(&house, 1, "@anna").await;
     let first = section(&house, 0).await;
@@ -200,7 +200,7 @@ async fn d01_what_is_typed_in_a_section_of_another_is_taken_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_half_written_fence_or_heading_is_typed_through() {
+async fn d17_a_half_written_fence_or_heading_is_typed_through() {
     let house = house().await;
     let mut anna = Editor::open(&house, 1, "@anna").await;
     anna.type_at("s1", 12, 0, "\n```\ncode");
@@ -223,7 +223,7 @@ async fn a_half_written_fence_or_heading_is_typed_through() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_room_that_everybody_has_left_is_made_anew() {
+async fn d17_a_room_that_everybody_has_left_is_made_anew() {
     let house = house().await;
     let mut anna = Editor::open(&house, 1, "@anna").await;
     anna.type_at("s1", 7, 0, "typed ");
@@ -344,7 +344,7 @@ async fn random_work(seed: u64) {
 }
 
 #[test]
-fn random_work_of_agents_and_editors_is_one_text() {
+fn d17_random_work_of_agents_and_editors_is_one_text() {
     for seed in 0..40 {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()

@@ -8,6 +8,7 @@
 mod beside;
 mod convergence;
 mod hostile;
+mod http;
 mod node;
 mod random;
 mod wire;

@@ -6,7 +6,7 @@ use super::{
     screen::{self, Screened},
     splice, write,
 };
-use crate::limits;
+use crate::{limits, mirror::Refused};
 use bytes::Bytes;
 use yrs::{GetString, ReadTxn, Transact, Update, WriteTxn, updates::decoder::Decode};
 
@@ -53,7 +53,8 @@ impl YrsMirror {
                 self.accept(change, &mut received);
             } else {
                 undo.extend(self.undo(&change));
-                received.refused.push(change.section);
+                let inserted = change.splices.iter().map(|splice| splice.insert.as_str()).collect();
+                received.refused.push(Refused { section: change.section, inserted });
             }
         }
         if outline {

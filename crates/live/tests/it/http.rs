@@ -1,0 +1,6 @@
+//! The server as clients meet it: over real sockets of this machine.
+
+mod client;
+mod requests;
+mod routes;
+mod socket;
