@@ -35,11 +35,11 @@ use ggml_agent_core::AgentId;
 use ggml_agent_core::lease::{Event, Limits, Locks, Token};
 
 use crate::change::between;
-use crate::history::{History, SectionEdit, Update};
+use crate::history::{History, SectionEdit};
 use crate::limits::SUBSCRIBERS_MAX;
 use crate::record::Entry;
 use crate::section::{Document, SectionId};
-use crate::sheet::{About, Draft, Mode, Sheet, Slot};
+use crate::sheet::{About, Draft, Drafted, Mode, Sheet, Slot};
 use crate::subscribers::Subscribers;
 use crate::text::{Change, Changes};
 pub use author::{Holder, Kind, OpId, ParseOpIdError};
@@ -147,7 +147,7 @@ impl Coordinator {
             if token.is_none() && base.is_none() {
                 return Err(EditError::NoTokenAndNoBase);
             }
-            Ok((section, Draft::edit(section, changes)))
+            Ok((section, Draft::splices(section, changes)))
         })
     }
 
@@ -279,13 +279,12 @@ impl Coordinator {
         Ok(self.commit(update))
     }
 
-    /// Makes `update`, which was drafted for the sheet as it is, a part of the document.
-    fn commit(&mut self, update: Update) -> u64 {
-        let applied = self.sheet.apply(&update);
-        debug_assert_eq!(applied, Ok(()), "it was drafted for this sheet");
+    /// Makes an update, which was drafted for the sheet as it is, a part of the document.
+    fn commit(&mut self, drafted: Drafted) -> u64 {
+        let update = self.sheet.carry_out(drafted);
         self.past.follow(&update);
         self.streams.follow(&update);
-        let (seq, update) = (update.seq, Arc::new(update));
+        let seq = update.seq;
         if let Some(entries) = &mut self.entries {
             // Leases that ended before it was judged come first.
             keep::take_leases(&mut self.locks, entries);

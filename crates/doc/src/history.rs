@@ -142,6 +142,11 @@ impl SectionEdit {
         self.splices.iter().rev().all(|splice| text.apply(splice))
     }
 
+    /// Makes the text after of the text before, which it was drafted for: nothing is compared.
+    pub(crate) fn make(&self, text: &mut Text) {
+        self.splices.iter().rev().for_each(|splice| text.make(splice));
+    }
+
     /// Makes the text before of the text after; false, and the text is worth nothing, if it is another.
     #[must_use]
     pub fn undo(&self, text: &mut Text) -> bool {

@@ -81,6 +81,13 @@ impl Text {
         Some(Splice { at, removed, inserted: insert })
     }
 
+    /// Carries out `splice`, which was [made of this text](Self::splice_of) as it is.
+    pub(crate) fn make(&mut self, splice: &Splice) {
+        let range = splice.at..splice.at + splice.removed.len();
+        debug_assert_eq!(self.get(range.clone()).as_ref(), Some(&splice.removed), "of this text");
+        self.0.replace(range, &splice.inserted);
+    }
+
     /// Carries out `splice`, which was made of this text; false, and nothing done, if it was not.
     pub(crate) fn apply(&mut self, splice: &Splice) -> bool {
         let Some(end) = splice.at.checked_add(splice.removed.len()) else { return false };
@@ -120,7 +127,7 @@ impl Text {
     }
 
     fn piece(&self, range: Range<usize>) -> String {
-        if range.is_empty() { String::new() } else { self.0.byte_slice(range).to_string() }
+        if range.is_empty() { String::new() } else { self.window(range).into_owned() }
     }
 }
 
@@ -177,7 +184,7 @@ mod tests {
                 assert_eq!(text, *model);
                 let shared = text.clone();
                 assert!(text.apply(&splice.inverse()));
-                assert!(text.apply(&splice));
+                text.make(&splice);
                 assert_eq!((&shared, text.len()), (&text, model.len()));
                 let utf16: usize = model[..at].chars().map(char::len_utf16).sum();
                 assert_eq!(text.utf16_of(at), utf16);

@@ -9,7 +9,7 @@ mod shape;
 
 use std::sync::Arc;
 
-pub(crate) use self::draft::Draft;
+pub(crate) use self::draft::{Draft, Drafted};
 pub(crate) use self::shape::{Shape, heading_len};
 use crate::coordinator::{SectionView, Snapshot};
 use crate::history::Update;
@@ -263,11 +263,21 @@ impl Sheet {
     /// Why it does not follow what was before; the sheet is worth nothing then.
     pub(crate) fn apply(&mut self, update: &Update) -> Result<(), String> {
         let newest = self.seq;
-        self.follow(update)
+        self.follow(update, None)
             .ok_or_else(|| format!("update {} does not follow update {newest}", update.seq))
     }
 
-    fn follow(&mut self, update: &Update) -> Option<()> {
+    /// Carries out an update that was drafted for this sheet, and answers it.
+    pub(crate) fn carry_out(&mut self, drafted: Drafted) -> Arc<Update> {
+        let Drafted { update, shapes } = drafted;
+        let done = self.follow(&update, Some(&shapes));
+        debug_assert_eq!(done, Some(()), "it was drafted for this sheet");
+        update
+    }
+
+    /// Carries out `update`. If it was drafted for this sheet, its edits fit, and of the first of them is known
+    /// what shapes they make.
+    fn follow(&mut self, update: &Update, drafted: Option<&[Option<Shape>]>) -> Option<()> {
         if update.seq.checked_sub(1)? != self.seq {
             return None;
         }
@@ -281,10 +291,16 @@ impl Sheet {
         if !update.outline.iter().all(has_text) {
             return None;
         }
-        for edit in &update.edits {
+        for (nth, edit) in update.edits.iter().enumerate() {
             let slot = self.slots.get_mut(edit.section.index())?;
-            let shape = slot.shape.after(&slot.text, edit);
-            if edit.version.checked_sub(1)? != slot.version || !edit.apply(&mut slot.text) {
+            let known = drafted.and_then(|shapes| shapes.get(nth).copied());
+            let shape = known.unwrap_or_else(|| slot.shape.after(&slot.text, edit));
+            if edit.version.checked_sub(1)? != slot.version {
+                return None;
+            }
+            if drafted.is_some() {
+                edit.make(&mut slot.text);
+            } else if !edit.apply(&mut slot.text) {
                 return None;
             }
             slot.shape = shape.unwrap_or_else(|| Shape::again(&slot.text.to_string()));

@@ -1,5 +1,5 @@
 //! What a trace is replayed in. Each edit is on its own, as in live editing: it is applied, and the bytes that tell
-//! others of it, or that a log keeps, are made.
+//! others of it, or that a log keeps, are made where there are any.
 
 mod automerge;
 mod diamond;
@@ -24,8 +24,11 @@ pub(crate) trait Engine {
 pub(crate) enum Kind {
     /// ropey: a text without anything, the floor.
     Rope,
-    /// Ours: lock, fence, version, Markdown rules, history, entry.
+    /// Ours in memory: lock, fence, version, Markdown rules, history.
     Strong,
+    /// Ours with the entry that a durable document keeps.
+    #[value(name = "strong+entry")]
+    StrongEntry,
     /// diamond-types.
     Diamond,
     /// loro.
@@ -41,6 +44,7 @@ impl Kind {
         match self {
             Self::Rope => Box::new(rope::Rope::new()),
             Self::Strong => Box::new(strong::Strong::new()),
+            Self::StrongEntry => Box::new(strong::Strong::durable()),
             Self::Diamond => Box::new(diamond::Diamond::new()),
             Self::Loro => Box::new(loro::Loro::new()),
             Self::Yrs => Box::new(yrs::Yrs::new()),
@@ -53,7 +57,8 @@ impl std::fmt::Display for Kind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Rope => "rope alone (ropey 1.6)",
-            Self::Strong => "strong mode (ours)",
+            Self::Strong => "strong (ours)",
+            Self::StrongEntry => "strong+entry (ours)",
             Self::Diamond => "diamond-types 1.0",
             Self::Loro => "loro 1.17",
             Self::Yrs => "yrs 0.28",
@@ -78,7 +83,8 @@ mod tests {
                     n_bytes += engine.apply(edit.at, edit.del, &edit.insert);
                 }
                 assert_eq!(engine.text(), trace.text_after(2_000), "{kind} {shape:?}");
-                assert_eq!(n_bytes == 0, *kind == Kind::Rope, "{kind} tells others nothing");
+                let is_silent = matches!(kind, Kind::Rope | Kind::Strong);
+                assert_eq!(n_bytes == 0, is_silent, "{kind} tells others nothing");
             }
         }
     }

@@ -1,5 +1,4 @@
-//! Our strong mode: every edit goes through the coordinator under a lock, and its entry is encoded as a durable
-//! document would keep it.
+//! Our strong mode: every edit goes through the coordinator under a lock. A durable document keeps an entry of it, too.
 
 use std::time::Duration;
 
@@ -21,11 +20,11 @@ pub(super) struct Strong {
 }
 
 impl Strong {
+    /// One whose document is in memory only: nothing is encoded.
     pub(super) fn new() -> Self {
         let document = Document::parse("").expect("invariant: an empty document is in all limits");
         let section = document.sections()[0].id();
         let mut coordinator = Coordinator::new(&document);
-        coordinator.keep_entries();
         let holder = Holder::new("writer".parse().expect("invariant: a valid id"), 1);
         let lock = Lock::one(section, LEASE, OnBusy::Deny);
         let Ok(Outcome::Granted(grants)) = coordinator.lock(&holder, lock, Duration::ZERO).answer
@@ -34,6 +33,13 @@ impl Strong {
         };
         let token = grants[0].token;
         Self { coordinator, holder, section, token }
+    }
+
+    /// One that makes the bytes, too, which a durable document keeps.
+    pub(super) fn durable() -> Self {
+        let mut engine = Self::new();
+        engine.coordinator.keep_entries();
+        engine
     }
 }
 

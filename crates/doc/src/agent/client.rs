@@ -15,7 +15,7 @@ use super::command::CommandMsg;
 use super::{DocMsg, DocumentAgent, LockMsg, Look};
 use crate::coordinator::{
     Accepted, BaseText, Command, Coordinator, Done, Edit, EditError, Holder, ImportError, Imported,
-    Lock, LockError, OpError, Query, QueryError, ReserveRefused, SectionView, Snapshot,
+    Lock, LockError, OpError, Query, QueryError, ReserveRefused, SectionView, Snapshot, Splices,
     SubscribeError, View,
 };
 use crate::history::Update;
@@ -87,6 +87,19 @@ impl DocumentRef {
     ) -> Result<Accepted, CallError<EditError>> {
         let holder = holder.clone();
         self.call(|reply| DocMsg::Edit { holder, edit, reply }).await
+    }
+
+    /// Changes places of a section (D6, D7): a large one need not be sent whole.
+    ///
+    /// # Errors
+    /// [`CallError::Refused`] says why, and that nothing was changed.
+    pub async fn splice(
+        &self,
+        holder: &Holder,
+        splices: Splices,
+    ) -> Result<Accepted, CallError<EditError>> {
+        let holder = holder.clone();
+        self.call(|reply| DocMsg::Splice { holder, splices, reply }).await
     }
 
     /// Takes in what somebody else made of the document's file: see [`crate::Coordinator::import`] (D24).

@@ -41,7 +41,7 @@ use self::streams::Pieces;
 pub use self::work::Work;
 use crate::coordinator::{
     Accepted, BaseText, Coordinator, Edit, EditError, Holder, ImportError, Imported, SectionView,
-    Snapshot, SubscribeError,
+    Snapshot, Splices, Step, SubscribeError,
 };
 use crate::section::{Document, SectionId};
 use crate::sheet::Sheet;
@@ -57,6 +57,8 @@ pub enum DocMsg {
     Lock(LockMsg),
     #[doc(hidden)]
     Edit { holder: Holder, edit: Edit, reply: Reply<Result<Accepted, EditError>> },
+    #[doc(hidden)]
+    Splice { holder: Holder, splices: Splices, reply: Reply<Result<Accepted, EditError>> },
     #[doc(hidden)]
     Import {
         author: Holder,
@@ -217,6 +219,26 @@ impl DocumentAgent {
     ) -> Result<Accepted, EditError> {
         let section = edit.section;
         let step = self.coordinator.edit(holder, edit, Self::now(ctx));
+        self.edited(holder, section, step)
+    }
+
+    fn splice(
+        &mut self,
+        holder: &Holder,
+        splices: Splices,
+        ctx: &Context<Self>,
+    ) -> Result<Accepted, EditError> {
+        let section = splices.section;
+        let step = self.coordinator.splice(holder, splices, Self::now(ctx));
+        self.edited(holder, section, step)
+    }
+
+    fn edited(
+        &mut self,
+        holder: &Holder,
+        section: SectionId,
+        step: Step<Result<Accepted, EditError>>,
+    ) -> Result<Accepted, EditError> {
         if let Err(error) = &step.answer {
             self.publish(holder, DocEventKind::EditRefused { section, error: error.clone() });
         }
@@ -254,7 +276,9 @@ impl DocumentAgent {
     /// gets no answer.
     fn turn_away(message: DocMsg) -> Option<DocMsg> {
         match message {
-            DocMsg::Edit { reply, .. } => reply.send(Err(EditError::Unsaved)),
+            DocMsg::Edit { reply, .. } | DocMsg::Splice { reply, .. } => {
+                reply.send(Err(EditError::Unsaved));
+            }
             DocMsg::Import { reply, .. } => reply.send(Err(ImportError::Unsaved)),
             DocMsg::Command(message) => return message.turn_away().map(DocMsg::Command),
             DocMsg::Lock(message) => return message.turn_away().map(DocMsg::Lock),
@@ -270,6 +294,10 @@ impl DocumentAgent {
             DocMsg::Lock(message) => self.obey_lock(message, ctx),
             DocMsg::Edit { holder, edit, reply } => {
                 let answer = self.edit(&holder, edit, ctx);
+                self.hold(Effect::Edit(reply, answer));
+            }
+            DocMsg::Splice { holder, splices, reply } => {
+                let answer = self.splice(&holder, splices, ctx);
                 self.hold(Effect::Edit(reply, answer));
             }
             DocMsg::Import { author, base, file, reply } => {

@@ -6,17 +6,20 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 use smallvec::SmallVec;
 
 use super::boundary::{ends_front_matter, is_cut, is_front_matter};
-use super::shape::{heading_len, is_atx};
+use super::shape::{Shape, heading_len, is_atx};
 use super::{OutlineChange, Sheet, Slot};
 use crate::change::Splice;
 use crate::coordinator::{EditError, Holder, OpId};
 use crate::history::{Cause, OpMark, SectionEdit, Update};
 use crate::limits::{DOCUMENT_BYTES_MAX, SECTION_BYTES_MAX, SECTIONS_MAX};
+use crate::rope::Text;
 use crate::section::SectionId;
 use crate::text::Change;
 
@@ -36,9 +39,28 @@ pub(crate) struct Draft {
 impl Draft {
     /// One change of one section.
     pub(crate) fn edit(section: SectionId, changes: impl IntoIterator<Item = Change>) -> Self {
-        let mut draft = Self::default();
-        draft.edits.push((section, changes.into_iter().collect()));
-        draft
+        Self::splices(section, changes.into_iter().collect())
+    }
+
+    /// The same, of a list that is there.
+    pub(crate) fn splices(section: SectionId, changes: SmallVec<[Change; 1]>) -> Self {
+        Self { edits: SmallVec::from_buf([(section, changes)]), ..Self::default() }
+    }
+}
+
+/// An update that may be made of the sheet that it was drafted for.
+#[derive(Debug)]
+pub(crate) struct Drafted {
+    pub(super) update: Arc<Update>,
+    /// Of the texts that its edits make, in their order, as far as anybody has looked.
+    pub(super) shapes: SmallVec<[Option<Shape>; 1]>,
+}
+
+impl Deref for Drafted {
+    type Target = Update;
+
+    fn deref(&self) -> &Update {
+        &self.update
     }
 }
 
@@ -52,20 +74,10 @@ impl Sheet {
         draft: Draft,
         author: &Holder,
         at: Duration,
-    ) -> Result<Update, EditError> {
-        let Draft { cause, op, mark, is_typed, outline, edits } = draft;
-        let mut update = Update {
-            seq: self.seq + 1,
-            author: author.clone(),
-            at,
-            cause,
-            op,
-            mark,
-            outline,
-            edits: SmallVec::new(),
-        };
+    ) -> Result<Drafted, EditError> {
+        let Draft { cause, op, mark, is_typed, outline, edits: mut changed } = draft;
         let mut len = self.bytes;
-        for change in &update.outline {
+        for change in &outline {
             if let OutlineChange::Front { before, after } = change {
                 if self.front != *before {
                     return Err(EditError::FrontChanged);
@@ -73,58 +85,48 @@ impl Sheet {
                 len = len + after.len() - before.len();
             }
         }
-        for (section, changes) in edits {
-            let edit = self.section_edit(section, changes)?;
+        let mut edits = SmallVec::new();
+        for (section, changes) in &mut changed {
+            let slot = self.slot(*section);
+            let edit = section_edit(*section, slot, changes)?;
             let (added, removed) = edit.n_bytes();
-            let section_len =
-                self.slot(section).map_or(0, |slot| slot.text.len()) + added - removed;
+            let section_len = slot.map_or(0, |slot| slot.text.len()) + added - removed;
             if section_len > SECTION_BYTES_MAX {
                 return Err(EditError::SectionTooLarge { len: section_len });
             }
             len = len + added - removed;
-            update.edits.push(edit);
+            edits.push(edit);
         }
         if len > DOCUMENT_BYTES_MAX {
             return Err(EditError::DocumentTooLarge { len });
         }
+        let (seq, author) = (self.seq + 1, author.clone());
+        // Where it stays: it is larger than what most updates say.
+        let update = Arc::new(Update { seq, author, at, cause, op, mark, outline, edits });
+        let mut shapes = SmallVec::new();
         let is_harmless = is_typed
-            || update.outline.is_empty() && update.edits.iter().all(|edit| self.is_harmless(edit));
+            || update.outline.is_empty()
+                && update.edits.iter().all(|edit| {
+                    let shape = self.shape_after(edit);
+                    shapes.push(shape);
+                    shape.is_some_and(|shape| self.is_harmless(edit.section, &shape))
+                });
         if !is_harmless {
             self.check(&update)?;
         }
-        Ok(update)
+        Ok(Drafted { update, shapes })
     }
 
-    fn section_edit(
-        &self,
-        section: SectionId,
-        changes: SmallVec<[Change; 1]>,
-    ) -> Result<SectionEdit, EditError> {
-        // One that comes with this update has no text yet.
-        let slot = self.slot(section);
-        let empty = crate::rope::Text::default();
-        let text = slot.map_or(&empty, |slot| &slot.text);
-        let mut splices: SmallVec<[Splice; 1]> = SmallVec::with_capacity(changes.len());
-        let mut free_from = 0;
-        for change in changes {
-            let at = change.at;
-            if at < free_from {
-                return Err(EditError::NoSuchPlace { section, at });
-            }
-            let splice = text.splice_of(change).ok_or(EditError::NoSuchPlace { section, at })?;
-            // Two that touch could be made in either order.
-            free_from = at + splice.removed.len() + 1;
-            splices.push(splice);
-        }
-        Ok(SectionEdit { section, version: slot.map_or(0, |slot| slot.version) + 1, splices })
+    /// What is known without parsing of the text that `edit` makes.
+    pub(super) fn shape_after(&self, edit: &SectionEdit) -> Option<Shape> {
+        let slot = self.slot(edit.section)?;
+        slot.shape.after(&slot.text, edit)
     }
 
-    /// Whether it is clear without parsing that `edit` leaves all other sections where they are.
-    pub(super) fn is_harmless(&self, edit: &SectionEdit) -> bool {
-        let Some(slot) = self.slot(edit.section) else { return false };
-        let (Some(place), Some(shape)) = (slot.place, slot.shape.after(&slot.text, edit)) else {
-            return false;
-        };
+    /// Whether it is clear without parsing that an edit which leaves `section` in this shape leaves all other
+    /// sections where they are.
+    pub(super) fn is_harmless(&self, section: SectionId, shape: &Shape) -> bool {
+        let Some(place) = self.slot(section).and_then(|slot| slot.place) else { return false };
         if self.at(0).is_none_or(|(_, first)| first.shape.opens_front) {
             return false;
         }
@@ -257,6 +259,35 @@ impl Sheet {
         }
         Ok(order)
     }
+}
+
+/// What `changes`, whose texts are taken, make of the text of a section; one that comes with this update has
+/// none yet.
+fn section_edit(
+    section: SectionId,
+    slot: Option<&Slot>,
+    changes: &mut [Change],
+) -> Result<SectionEdit, EditError> {
+    let mut splices: SmallVec<[Splice; 1]> = SmallVec::with_capacity(changes.len());
+    let mut free_from = 0;
+    for change in changes {
+        let Change { at, del, ref mut insert } = *change;
+        if at < free_from {
+            return Err(EditError::NoSuchPlace { section, at });
+        }
+        let change = Change { at, del, insert: std::mem::take(insert) };
+        let splice = match slot {
+            Some(slot) => slot.text.splice_of(change),
+            None => Text::default().splice_of(change),
+        };
+        let mut splice = splice.ok_or(EditError::NoSuchPlace { section, at })?;
+        // The history keeps it as long as it can.
+        splice.inserted.shrink_to_fit();
+        // Two that touch could be made in either order.
+        free_from = at + splice.removed.len() + 1;
+        splices.push(splice);
+    }
+    Ok(SectionEdit { section, version: slot.map_or(0, |slot| slot.version) + 1, splices })
 }
 
 fn place_of(order: &[SectionId], section: SectionId) -> Result<usize, EditError> {

@@ -1,9 +1,9 @@
 //! D6 to D8.
 
 use ggml_agent::{MailboxOptions, Overflow};
-use ggml_agent_doc::{CallError, DocNote, Edit, EditError};
+use ggml_agent_doc::{CallError, Change, DocNote, Edit, EditError, Holder, Splices};
 
-use crate::support::{Do, House, edit, lock};
+use crate::support::{Do, House, TEXT, edit, lock};
 
 #[tokio::test(start_paused = true)]
 async fn d06_a_refused_edit_changes_nothing_and_says_why() {
@@ -20,6 +20,36 @@ async fn d06_a_refused_edit_changes_nothing_and_says_why() {
         "{outdated:?}"
     );
     assert_eq!(house.text().await, before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn d06_splices_change_all_their_places_or_none() {
+    let house = House::new().await;
+    let one = Holder::new("one".parse().unwrap(), 1);
+    let change = |at, del, insert: &str| Change { at, del, insert: insert.into() };
+    let splices = |base, changes: [Change; 2]| Splices {
+        section: house.sections[0],
+        token: None,
+        base: Some(base),
+        changes: changes.into_iter().collect(),
+    };
+    // The second one ends behind the text.
+    let beyond = splices(0, [change(7, 5, "1st"), change(13, 5, "")]);
+    let refused = house.document.splice(&one, beyond).await.unwrap_err();
+    assert!(
+        matches!(refused, CallError::Refused(EditError::NoSuchPlace { at: 13, .. })),
+        "{refused:?}"
+    );
+    assert_eq!(house.text().await, TEXT);
+    let both = splices(0, [change(2, 3, "Uno"), change(7, 5, "1st")]);
+    let accepted = house.document.splice(&one, both.clone()).await.unwrap();
+    assert_eq!((accepted.seq, accepted.version), (1, 1));
+    let after = TEXT.replace("One", "Uno").replace("first", "1st");
+    assert_eq!(house.text().await, after);
+    // Said again, it would change another text than it was made for.
+    let again = house.document.splice(&one, both).await.unwrap_err();
+    assert!(matches!(again, CallError::Refused(EditError::Outdated { base: 0, current: 1, .. })));
+    assert_eq!(house.text().await, after);
 }
 
 #[tokio::test(start_paused = true)]

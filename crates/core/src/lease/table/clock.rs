@@ -94,6 +94,12 @@ impl<S: Ord + Clone + Debug, H: Ord + Clone> Locks<S, H> {
         lease.into_iter().chain(wait).min()
     }
 
+    /// Whether something ends by `now`.
+    pub(super) fn is_due(&self, now: Duration) -> bool {
+        self.wait_ends.first().is_some_and(|(at, _)| *at <= now)
+            || self.deadlines.first().is_some_and(|(at, _)| *at <= self.lease_time(now))
+    }
+
     /// The time that counts for leases: it stands still in a pause.
     pub(super) fn lease_time(&self, now: Duration) -> Duration {
         self.paused_at.map_or(now, |at| at.min(now))

@@ -51,6 +51,11 @@ impl<S: Ord + Clone + Debug, H: Ord + Clone> Locks<S, H> {
     /// # Errors
     /// [`Stale`] says why not.
     pub fn check(&self, section: &S, token: Token, now: Duration) -> Result<(), Stale> {
+        self.current(section, token, now).map(drop)
+    }
+
+    /// The lease that `token` is good for.
+    fn current(&self, section: &S, token: Token, now: Duration) -> Result<&Lease<H>, Stale> {
         let Some(lease) = self.held.get(section).map(|held| &held.lease) else {
             return Err(Stale::NotHeld { token });
         };
@@ -64,7 +69,7 @@ impl<S: Ord + Clone + Debug, H: Ord + Clone> Locks<S, H> {
         if lease.deadline <= self.lease_time(now) {
             return Err(Stale::Expired { token, at: lease.deadline });
         }
-        Ok(())
+        Ok(lease)
     }
 
     /// Like [`Self::check`], and the token must be this holder's: tokens are small numbers, which
@@ -79,12 +84,8 @@ impl<S: Ord + Clone + Debug, H: Ord + Clone> Locks<S, H> {
         token: Token,
         now: Duration,
     ) -> Result<(), Stale> {
-        self.check(section, token, now)?;
-        if self.held.get(section).is_some_and(|held| held.lease.holder == *holder) {
-            Ok(())
-        } else {
-            Err(Stale::NotYours { token })
-        }
+        let lease = self.current(section, token, now)?;
+        if lease.holder == *holder { Ok(()) } else { Err(Stale::NotYours { token }) }
     }
 
     /// Who holds `section` at `now`.
