@@ -21,12 +21,16 @@ instructions *args:
     cargo xtask instructions {{args}}
 
 # All that looks for rare bugs, some of it for long.
-soak rounds="20": (soak-seeds rounds) soak-ledger soak-kills soak-asan soak-memcheck
+soak rounds="20": (soak-seeds rounds) soak-ledger soak-kills soak-doc soak-asan soak-memcheck
     ./check loom
 
 # The seeded tests again and again, each round with another seed.
 soak-seeds rounds="20":
     for seed in $(seq 1 {{rounds}}); do GGML_AGENT_SEED=$seed cargo test --workspace --profile sim || { echo "seed $seed fails"; exit 1; }; done
+
+# A document with 1,000 agents that edit every 5 s and 100 sockets that watch, for a minute.
+soak-doc:
+    cargo test --release -p ggml-agent-live --test it soak -- --ignored --nocapture
 
 # Ten million messages on real threads, with random kills; prints the books.
 soak-ledger messages="10000000":

@@ -3,4 +3,5 @@
 mod client;
 mod requests;
 mod routes;
+mod soak;
 mod socket;

@@ -70,8 +70,12 @@ pub(super) fn agent(name: &str) -> Holder {
 
 impl Up {
     pub(super) async fn new() -> Self {
+        Self::with(TEXT).await
+    }
+
+    pub(super) async fn with(text: &str) -> Self {
         let system = System::with(Options::default());
-        let document = Document::parse(TEXT).unwrap();
+        let document = Document::parse(text).unwrap();
         let spec = ChildSpec::new("report", move || {
             let mut epoch = 0;
             let boot = move || {

@@ -20,7 +20,7 @@ use yrs::{Doc, GetString, OffsetKind, Options, ReadTxn, StateVector, Text, Trans
 use super::client::{As, Up, agent, token};
 
 /// An editor: a copy of the document, and a socket.
-struct Editor {
+pub(super) struct Editor {
     socket: WebSocketStream<TcpStream>,
     doc: Doc,
 }
@@ -51,7 +51,7 @@ async fn close_code(socket: &mut WebSocketStream<TcpStream>) -> u16 {
 
 impl Editor {
     /// In the room, and in sync.
-    async fn join(up: &Up, user: &str, client: u64) -> Self {
+    pub(super) async fn join(up: &Up, user: &str, client: u64) -> Self {
         let room = up.get("").await["room"].as_str().unwrap().to_owned();
         let socket = connect(up, &room, user, &up.heads(As::Page)).await;
         let options = Options::with_client_id(yrs::ClientID::new(client));
@@ -71,7 +71,7 @@ impl Editor {
     }
 
     /// Reads frames, and does what an editor does, until `is_done` of one.
-    async fn until(&mut self, mut is_done: impl FnMut(&Self, &[u8]) -> bool) {
+    pub(super) async fn until(&mut self, mut is_done: impl FnMut(&Self, &[u8]) -> bool) {
         loop {
             let Frame::Binary(frame) = self.socket.next().await.unwrap().unwrap() else { continue };
             match Message::decode(&frame) {
@@ -92,7 +92,7 @@ impl Editor {
         }
     }
 
-    fn text(&self, section: &str) -> String {
+    pub(super) fn text(&self, section: &str) -> String {
         let text = self.doc.get_or_insert_text(format!("s/{section}"));
         text.get_string(&self.doc.transact())
     }
@@ -133,7 +133,7 @@ async fn editors_and_agents_see_what_the_others_write_and_each_other() {
     ana.type_in("s2", "By Ana. 😀").await;
     ben.until(|it, _| it.text("s2").contains("By Ana. 😀")).await;
     let kept = up.get("/sections/s2").await;
-    assert_eq!(kept["text"], "## Plan\n\nTwo, by an agent.\n\nBy Ana. 😀");
+    assert_eq!(kept["text"], "## Plan\n\nTwo, by an agent.\n\nBy Ana. 😀\n");
     assert_eq!(up.get("/log").await["entries"][0]["author"]["id"], "@Ana");
 
     drop(ana);
