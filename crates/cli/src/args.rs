@@ -11,7 +11,9 @@ use clap_complete::Shell;
 
 use crate::period;
 
-pub(crate) use self::doc::{DocArgs, DocVerb, ServeArgs, ServerArgs};
+pub(crate) use self::doc::{
+    DocArgs, DocVerb, EditArgs, RevertArgs, ServeArgs, ServerArgs, SuggestionVerb,
+};
 pub(crate) use self::durable::{
     DeadLettersArgs, DeadLettersVerb, PruneArgs, RunsArgs, RunsVerb, StateArgs, StoreArgs,
     StoreVerb, Which,

@@ -104,7 +104,7 @@ export class History {
     try {
       const { reverted, conflicts } = await this.panel.api.revert(what);
       const done = what.to_version ? `Version ${what.to_version} restored` : `${reverted.length} ${reverted.length === 1 ? "change" : "changes"} undone`;
-      const left = conflicts.map(({ section, seq, why }) => `${this.panel.sections.title(section)} (change ${seq}): ${why}`);
+      const left = conflicts.map(({ section, seq, why }) => `${section ? this.panel.sections.title(section) : "Outline"}${seq ? ` (change ${seq})` : ""}: ${why}`);
       toast(left.length ? `${done}. Left alone: ${left.slice(0, 3).join("; ")}${left.length > 3 ? ` and ${left.length - 3} more` : ""}` : done);
     } catch (error) {
       complain(error);

@@ -20,7 +20,7 @@ export class Suggestions {
     panel.replace(list.length ? h("ul", { class: "cards" }, list.map((one) => this.item(one))) : h("p", { class: "quiet" }, "No suggestions are open. Agents suggest where they may not write, or when they are told to."));
   }
 
-  item({ id, section, author, base, at, note, runs }) {
+  item({ id, section, author, base, at, note, stale, runs }) {
     const { panel } = this;
     const now = panel.link.table.sections[section]?.ver ?? base;
     const accept = button("Accept", () => this.decide(id, "accept"), "small primary");
@@ -31,8 +31,8 @@ export class Suggestions {
       h("p", { class: "line" }, who(author), ago(at)),
       h("p", { class: "line" }, h("button", { type: "button", class: "link where", "data-key": `go-${id}`, onclick: () => panel.actions.go(section) }, panel.sections.title(section)), h("span", { class: "version" }, `for v${base}`), now > base ? h("span", { class: "quiet" }, `now v${now}`) : null),
       note ? h("p", { class: "note" }, note) : null,
-      diffView(runs),
-      h("div", { class: "buttons" }, reject, accept));
+      stale ? h("p", { class: "quiet" }, "Its words are not there any more.") : diffView(runs),
+      h("div", { class: "buttons" }, reject, stale ? null : accept));
   }
 
   async decide(id, verdict) {

@@ -11,11 +11,13 @@ mod gate;
 mod locks;
 mod log;
 mod ops;
+mod past;
 mod problem;
 mod routes;
 mod secret;
 mod server;
 mod socket;
+mod suggestions;
 mod who;
 
 use std::net::SocketAddr;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 
 const DOC_EXAMPLES: &str = "\
 Examples:
@@ -16,6 +16,11 @@ Examples:
   ggml-agent doc locks
   ggml-agent doc unlock s2
   ggml-agent doc diff s2 3 4
+  ggml-agent doc blame s2
+  ggml-agent doc edit s2 --old \"in June\" --new \"in July\"
+  ggml-agent doc revert 17 18
+  ggml-agent doc revert --author writer-1 --section s2
+  ggml-agent doc suggestions accept 3
 
 All but `serve` ask a server that runs: the only one of this user, or that of --url.";
 
@@ -88,6 +93,78 @@ pub(crate) enum DocVerb {
         from: u64,
         /// The newer version [default: the newest].
         to: Option<u64>,
+    },
+    /// Show who wrote which words of a section, and by which change.
+    Blame {
+        /// Which section, such as s2.
+        section: String,
+    },
+    /// Change the text of a section that nobody else holds.
+    Edit(EditArgs),
+    /// Take changes back; what others wrote since stays.
+    Revert(RevertArgs),
+    /// List what is proposed, or answer it.
+    Suggestions {
+        #[command(subcommand)]
+        verb: Option<SuggestionVerb>,
+    },
+}
+
+/// The arguments of `doc edit`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("how").required(true).args(["old", "append", "file"]))]
+pub(crate) struct EditArgs {
+    /// Which section, such as s2.
+    pub(crate) section: String,
+    /// What is to be replaced, word for word; it must stand there once.
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, requires = "new")]
+    pub(crate) old: Option<String>,
+    /// What is to stand there instead.
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, requires = "old")]
+    pub(crate) new: Option<String>,
+    /// What is added at the end.
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) append: Option<String>,
+    /// A file with the whole new text, heading included.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// The version that the file was made from [default: the newest].
+    #[arg(long, value_name = "N", requires = "file")]
+    pub(crate) base: Option<u64>,
+}
+
+/// The arguments of `doc revert`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("which").required(true).args(["changes", "author", "to"]))]
+pub(crate) struct RevertArgs {
+    /// The numbers of the changes, as `doc log` has them.
+    #[arg(value_name = "CHANGE")]
+    pub(crate) changes: Vec<u64>,
+    /// Everything that this author wrote, by the id that `doc log -o json` has; a person's is @NAME.
+    #[arg(long, value_name = "ID")]
+    pub(crate) author: Option<String>,
+    /// Only what changed this section.
+    #[arg(long, value_name = "SECTION", conflicts_with = "changes")]
+    pub(crate) section: Option<String>,
+    /// Everything since this version of the section.
+    #[arg(long, value_name = "VERSION", requires = "section")]
+    pub(crate) to: Option<u64>,
+}
+
+/// What is done with a suggestion.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum SuggestionVerb {
+    /// List them, the oldest first.
+    Ls,
+    /// Make it part of the text.
+    Accept {
+        /// Its number.
+        n: u64,
+    },
+    /// Say no to it.
+    Reject {
+        /// Its number.
+        n: u64,
     },
 }
 

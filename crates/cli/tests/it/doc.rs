@@ -76,11 +76,7 @@ fn a_served_document_is_asked_and_ends_in_order() {
         assert!(err.contains("next:"), "{arguments:?}: {err}");
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a signal without unsafe code")]
-    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(sent.success());
-    let (code, out, err) = said(&child.wait_with_output().unwrap());
-    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    let out = end(child);
     assert!(out.contains("doc.ended"), "{out}");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), TEXT);
     assert_eq!(std::fs::read_dir(run.join("ggml-agent")).unwrap().count(), 0, "no note is left");
@@ -101,4 +97,73 @@ fn a_server_says_why_it_does_not_start() {
     assert_eq!(code, 10, "{err}");
     let (code, _, err) = ask(run, &["doc", "serve", "missing.md"]);
     assert_eq!(code, 1, "{err}");
+}
+
+#[test]
+fn a_served_document_is_changed_blamed_and_taken_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (run, file) = (folder.path(), folder.path().join("report.md"));
+    std::fs::write(&file, TEXT).unwrap();
+    let (child, _) = serve(run, &file);
+    let lines = |arguments: &str| -> Vec<Value> {
+        let arguments: Vec<&str> = ["doc"].into_iter().chain(arguments.split(' ')).collect();
+        let (code, out, err) = ask(run, &arguments);
+        assert_eq!(code, 0, "{arguments:?}: {err}");
+        out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let text = |section: &str| lines(&format!("show {section}"))[0]["text"].clone();
+    let new = folder.path().join("new.md");
+    let new = new.to_str().unwrap();
+    std::fs::write(new, "## Plan\n\nThree.\n- four\n").unwrap();
+
+    assert_eq!(lines("edit s2 --old Two --new Drei")[0]["version"], 1);
+    assert_eq!(lines("edit s2 --append -five --as Ana")[0]["seq"], 2);
+    assert_eq!(text("s2"), "## Plan\n\nDrei.\n-five");
+    let blame = lines("blame s2");
+    let words: String = blame.iter().filter_map(|run| run["words"].as_str()).collect();
+    assert_eq!(words, "## Plan\n\nDrei.\n-five\n");
+    let last = blame.last().unwrap();
+    assert_eq!((&last["seq"], &last["author"]["id"]), (&2.into(), &"@Ana".into()));
+    assert_eq!(lines("revert --author @Ana --section s2")[0]["seq"], 3);
+    assert_eq!(text("s2"), "## Plan\n\nDrei.");
+    assert_eq!(lines(&format!("edit s2 --file {new}"))[0]["version"], 4);
+    assert_eq!(text("s2"), "## Plan\n\nThree.\n- four");
+    assert_eq!(lines("revert 4")[0]["reverted"], serde_json::json!([4]));
+    assert_eq!(text("s2"), "## Plan\n\nDrei.");
+    assert_eq!(lines("revert --section s2 --to 0")[0]["event"], "doc.reverted");
+    assert_eq!(text("s2"), "## Plan\n\nTwo.");
+    assert_eq!(lines("suggestions")[0]["n"], 0);
+    assert_eq!(lines("suggestions ls")[0]["event"], "doc.suggestions");
+    let stale = format!("edit s2 --base 1 --file {new}");
+    for (arguments, expected) in [
+        ("edit s9 --append x", 4),
+        ("edit s2 --old nowhere --new x", 10),
+        (stale.as_str(), 10),
+        ("edit s2 --file missing.md", 1),
+        ("edit s2", 2),
+        ("edit s2 --old x", 2),
+        ("edit s2 --append x --file y", 2),
+        ("blame s9", 4),
+        ("revert 4", 10),
+        ("revert", 2),
+        ("revert --to 1", 2),
+        ("suggestions accept 1", 4),
+        ("suggestions reject 1", 4),
+    ] {
+        let all: Vec<&str> = ["doc"].into_iter().chain(arguments.split(' ')).collect();
+        let (code, out, err) = ask(run, &all);
+        assert_eq!(code, expected, "{arguments}: {out}{err}");
+    }
+    end(child);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), TEXT);
+}
+
+/// Ends a server as Ctrl-C does; answers what it said.
+fn end(child: Child) -> String {
+    #[expect(clippy::disallowed_methods, reason = "a signal without unsafe code")]
+    let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    let (code, out, err) = said(&child.wait_with_output().unwrap());
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    out
 }

@@ -10,7 +10,7 @@
 mod choose;
 mod fork;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ggml_agent_core::AgentId;
@@ -37,6 +37,8 @@ pub enum Selection {
     Life(Holder),
     /// Those with numbers from the first to the second one.
     Seqs(u64, u64),
+    /// Those with these numbers.
+    Listed(BTreeSet<u64>),
 }
 
 /// A wish that updates be taken back.
@@ -162,9 +164,7 @@ impl Coordinator {
         let Revert { by, tokens } = revert;
         self.take_back(holder, &tokens, now, |document| {
             let since = document.since();
-            if let Selection::Seqs(from, _) = by
-                && from < since
-            {
+            if by.first().is_some_and(|first| first < since) {
                 return Err(RevertError::Forgotten { since });
             }
             Ok(choose::chosen(&document.history, |update| by.means(update)))
@@ -315,6 +315,16 @@ impl Selection {
             Self::Author(agent) => update.writer().agent() == agent,
             Self::Life(holder) => update.writer() == holder,
             Self::Seqs(from, to) => (*from..=*to).contains(&update.seq),
+            Self::Listed(seqs) => seqs.contains(&update.seq),
+        }
+    }
+
+    /// The first number that it names.
+    fn first(&self) -> Option<u64> {
+        match self {
+            Self::Author(_) | Self::Life(_) => None,
+            Self::Seqs(from, _) => Some(*from),
+            Self::Listed(seqs) => seqs.first().copied(),
         }
     }
 }

@@ -323,6 +323,17 @@ impl Coordinator {
         self.past.suggestions.of(section)
     }
 
+    /// All suggestions that wait for their answer, in the order in which they were made.
+    pub fn open_suggestions(&self) -> impl Iterator<Item = &Suggestion> {
+        self.past.suggestions.iter()
+    }
+
+    /// How many suggestions wait for their answer.
+    #[must_use]
+    pub fn n_suggestions(&self) -> usize {
+        self.past.suggestions.len()
+    }
+
     /// A suggestion that waits for its answer.
     #[must_use]
     pub fn suggestion(&self, id: SuggestionId) -> Option<&Suggestion> {

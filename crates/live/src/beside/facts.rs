@@ -114,7 +114,8 @@ fn facts(document: &Coordinator, now: Duration) -> Value {
             section["reserved"] = names.collect::<Vec<_>>().into();
         }
     }
-    json!({ "seq": document.seq(), "suggestions": 0, "sections": sections })
+    let n_suggestions = document.n_suggestions();
+    json!({ "seq": document.seq(), "suggestions": n_suggestions, "sections": sections })
 }
 
 fn row_of(row: &LockRow<'_>, now: Duration) -> Option<Value> {

@@ -203,7 +203,11 @@ impl Doc {
     }
 
     /// The text of a section at a version, the newest if none is given.
-    async fn text(&self, section: SectionId, version: Option<u64>) -> Result<(u64, Text), Problem> {
+    pub(super) async fn text(
+        &self,
+        section: SectionId,
+        version: Option<u64>,
+    ) -> Result<(u64, Text), Problem> {
         let found = self.look(move |document, _| {
             let view = document.read(section)?;
             let version = version.unwrap_or(view.version);

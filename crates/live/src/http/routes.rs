@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, post, put};
 
 use super::problem::Problem;
-use super::{Here, Site, assets, document, locks, log, ops, socket};
+use super::{Here, Site, assets, document, locks, log, ops, past, socket, suggestions};
 use crate::limits::{BODY_LEN_MAX, REQUEST_TIME_MAX};
 
 /// What a request must show.
@@ -61,14 +61,14 @@ pub const ROUTES: &[Route] = routes! {
     Read "GET" "/api/v1/docs/{id}/sections/{sid}" get(document::section);
     Read "GET" "/api/v1/docs/{id}/log" get(log::log);
     Read "GET" "/api/v1/docs/{id}/diff" get(document::difference);
-    Read "GET" "/api/v1/docs/{id}/blame/{sid}" get(not_yet);
-    Read "GET" "/api/v1/docs/{id}/suggestions" get(not_yet);
-    Change "POST" "/api/v1/docs/{id}/suggestions/{n}/accept" post(not_yet);
-    Change "POST" "/api/v1/docs/{id}/suggestions/{n}/reject" post(not_yet);
+    Read "GET" "/api/v1/docs/{id}/blame/{sid}" get(past::blame);
+    Read "GET" "/api/v1/docs/{id}/suggestions" get(suggestions::list);
+    Change "POST" "/api/v1/docs/{id}/suggestions/{n}/accept" post(suggestions::accept);
+    Change "POST" "/api/v1/docs/{id}/suggestions/{n}/reject" post(suggestions::reject);
     Change "POST" "/api/v1/docs/{id}/locks" post(locks::lock);
     Change "PUT" "/api/v1/docs/{id}/locks/{sid}" put(locks::renew);
     Change "DELETE" "/api/v1/docs/{id}/locks/{sid}" delete(locks::unlock);
-    Change "POST" "/api/v1/docs/{id}/revert" post(not_yet);
+    Change "POST" "/api/v1/docs/{id}/revert" post(past::revert);
     Change "POST" "/api/v1/docs/{id}/ops" post(ops::op);
     Change "GET" "/api/v1/docs/{id}/ws/{room}" get(socket::open);
 };
@@ -142,11 +142,6 @@ async fn open(State(site): Here, Path(ticket): Path<String>, method: Method) -> 
 /// `POST /api/v1/links`: a new one-time link.
 async fn link(State(site): Here) -> Response {
     axum::Json(serde_json::json!({ "path": site.link() })).into_response()
-}
-
-async fn not_yet() -> Problem {
-    let title = "this server cannot do that yet";
-    Problem::new(StatusCode::NOT_IMPLEMENTED, "not-yet", title, "use a later version")
 }
 
 fn slow() -> Problem {

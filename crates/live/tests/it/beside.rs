@@ -267,20 +267,45 @@ fn place(text: &str, random: &mut Random) -> u32 {
     u32::try_from(chars[..n].iter().map(|c| c.len_utf16()).sum::<usize>()).unwrap()
 }
 
-async fn random_work(seed: u64) {
-    let mut random = Random::new(seed);
-    let house = house().await;
-    let mut editors = Vec::new();
-    for n in 0..3 {
-        editors.push(
-            Editor::open(&house, n, ["@anna", "@bob", "@carl"][usize::try_from(n).unwrap()]).await,
-        );
-    }
+/// An agent writes at the end of a section, with its lock or without; false if it may not.
+async fn agent_writes(house: &House, writer: &Holder, id: SectionId, word: &str) -> bool {
+    let look = move |document: &Coordinator, now| {
+        (document.lease(id, now).cloned(), document.read(id).unwrap())
+    };
+    let (lease, view) = house.document.look(look).await.unwrap();
+    let text = format!("{}{word}🎉\n\n", view.text);
+    let edit = match lease {
+        Some(lease) if lease.holder == *writer => Edit::locked(id, lease.token, text),
+        _ => Edit::optimistic(id, view.version, text),
+    };
+    house.document.edit(writer, edit).await.is_ok()
+}
+
+/// A person types anything anywhere in a section, and deletes a character at most.
+fn person_types(editor: &Editor, name: &str, random: &mut Random) {
+    let text = editor.text(name);
+    let at = place(&text, random);
+    let after: Vec<u16> = text.encode_utf16().skip(at as usize).take(2).collect();
+    let del = match after.first() {
+        Some(unit) if at > 0 && random.below(2) > 0 => {
+            if (0xd800..0xe000).contains(unit) {
+                2
+            } else {
+                1
+            }
+        }
+        _ => 0,
+    };
+    editor.type_at(name, at, del, ["x", "é", "🎉", "\n", ""][random.below(5)]);
+}
+
+/// What agents were told is done; each is a word that occurs once.
+async fn random_work_of(house: &House, editors: &mut [Editor], random: &mut Random) -> Vec<String> {
     let writers = [agent("w1"), agent("w2")];
     let mut acked = Vec::new();
     for n in 0..60 {
         let at = random.below(2);
-        let (name, id) = (["s1", "s2"][at], section(&house, at).await);
+        let (name, id) = (["s1", "s2"][at], section(house, at).await);
         let writer = &writers[random.below(2)];
         match random.below(8) {
             0 => {
@@ -288,45 +313,26 @@ async fn random_work(seed: u64) {
                 drop(house.document.lock(&Client::unwatched(writer.clone()), lock).await);
             }
             1 | 2 => {
-                let (lease, view) = house
-                    .document
-                    .look(move |document, now| {
-                        (document.lease(id, now).cloned(), document.read(id).unwrap())
-                    })
-                    .await
-                    .unwrap();
-                let text = format!("{}w{n} 🎉\n\n", view.text);
-                let edit = match lease {
-                    Some(lease) if lease.holder == *writer => Edit::locked(id, lease.token, text),
-                    _ => Edit::optimistic(id, view.version, text),
-                };
-                if house.document.edit(writer, edit).await.is_ok() {
-                    acked.push(format!("w{n} "));
+                let word = format!("w{n} ");
+                if agent_writes(house, writer, id, &word).await {
+                    acked.push(word);
                 }
             }
-            3 => {
-                let which = random.below(3);
-                editors[which].take();
-            }
-            _ => {
-                let editor = &editors[random.below(3)];
-                let text = editor.text(name);
-                let at = place(&text, &mut random);
-                let del = if at == 0 || random.below(2) == 0 { 0 } else { 1 };
-                let del = if text
-                    .encode_utf16()
-                    .nth(at as usize)
-                    .is_some_and(|unit| (0xd800..0xe000).contains(&unit))
-                {
-                    del * 2
-                } else {
-                    del
-                };
-                let del = del.min(u32::try_from(text.encode_utf16().count()).unwrap() - at);
-                editor.type_at(name, at, del, ["x", "é", "🎉", "\n", ""][random.below(5)]);
-            }
+            3 => editors[random.below(3)].take(),
+            _ => person_types(&editors[random.below(3)], name, random),
         }
     }
+    acked
+}
+
+async fn random_work(seed: u64) {
+    let mut random = Random::new(seed);
+    let house = house().await;
+    let mut editors = Vec::new();
+    for (n, name) in (0..).zip(["@anna", "@bob", "@carl"]) {
+        editors.push(Editor::open(&house, n, name).await);
+    }
+    let acked = random_work_of(&house, &mut editors, &mut random).await;
     for _ in 0..3 {
         for editor in &mut editors {
             editor.settle().await;

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::remote::{Remote, escape};
+use super::{change, past};
 use crate::args::DocVerb;
 use crate::cmd::result;
 use crate::failure::Failure;
@@ -21,6 +22,10 @@ pub(super) fn run(verb: &DocVerb, remote: &Remote, screen: &mut Screen) -> Resul
         DocVerb::Locks => locks(remote, screen),
         DocVerb::Unlock { section } => unlock(section, remote, screen),
         DocVerb::Diff { section, from, to } => diff(section, *from, *to, remote, screen),
+        DocVerb::Blame { section } => past::blame(section, remote, screen),
+        DocVerb::Edit(edit) => change::edit(edit, remote, screen),
+        DocVerb::Revert(revert) => change::revert(revert, remote, screen),
+        DocVerb::Suggestions { verb } => past::suggestions(*verb, remote, screen),
     }
 }
 
@@ -181,26 +186,52 @@ fn diff(
         None => remote.get(&format!("/sections/{id}"))?["version"].as_u64().unwrap_or(0),
     };
     let answer = remote.get(&format!("/diff?section={id}&from={from}&to={to}"))?;
+    let line = result("doc.diff", marked(&answer));
+    screen.line(&with_all(line, &answer));
+    Ok(())
+}
+
+/// The runs of a difference, as `git diff --word-diff` writes them.
+pub(super) fn marked(answer: &Value) -> String {
     let mut words = String::new();
-    for run in list(&answer, "runs") {
+    for run in list(answer, "runs") {
         let text = text(run, "text");
-        // As `git diff --word-diff` writes them.
         match run["op"].as_str() {
             Some("insert") => words.push_str(&format!("{{+{text}+}}")),
             Some("delete") => words.push_str(&format!("[-{text}-]")),
             _ => words.push_str(text),
         }
     }
-    let line = result("doc.diff", words.trim_end_matches('\n').to_owned());
-    screen.line(&with_all(line, &answer));
-    Ok(())
+    words.trim_end_matches('\n').to_owned()
 }
 
 /// A line with the fields of an answer, as the server named them.
-fn with_all(line: Line, answer: &Value) -> Line {
-    const NAMES: [&str; 16] = [
-        "id", "section", "seq", "version", "title", "level", "mode", "bytes", "lock", "reserved",
-        "author", "at", "added", "removed", "what", "runs",
+pub(super) fn with_all(line: Line, answer: &Value) -> Line {
+    const NAMES: [&str; 24] = [
+        "id",
+        "section",
+        "seq",
+        "version",
+        "title",
+        "level",
+        "mode",
+        "bytes",
+        "lock",
+        "reserved",
+        "author",
+        "at",
+        "added",
+        "removed",
+        "what",
+        "runs",
+        "base",
+        "note",
+        "stale",
+        "reverted",
+        "conflicts",
+        "base_moved",
+        "repeated",
+        "suggestion",
     ];
     NAMES.into_iter().fold(line, |line, name| match answer.get(name) {
         Some(value) => line.with(name, value.clone()),
@@ -208,11 +239,11 @@ fn with_all(line: Line, answer: &Value) -> Line {
     })
 }
 
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+pub(super) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_default()
 }
 
-fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
+pub(super) fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
     value[name].as_array().map(Vec::as_slice).unwrap_or_default()
 }
 

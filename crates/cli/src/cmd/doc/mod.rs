@@ -1,7 +1,9 @@
 //! `ggml-agent doc`: a document that is served, and questions to a server that runs.
 
 mod ask;
+mod change;
 mod note;
+mod past;
 mod remote;
 mod serve;
 
