@@ -30,7 +30,7 @@ soak-seeds rounds="20":
 
 # A document with 1,000 agents that edit every 5 s and 100 sockets that watch, for a minute.
 soak-doc:
-    cargo test --release -p ggml-agent-live --test it soak -- --ignored --nocapture
+    GGML_AGENT_SOAK=1 cargo test --release -p ggml-agent-live --test it soak -- --nocapture
 
 # Ten million messages on real threads, with random kills; prints the books.
 soak-ledger messages="10000000":

@@ -1,5 +1,7 @@
-//! A thousand agents and a hundred people who watch, for a minute.
+//! Many agents who write and many people who watch: `GGML_AGENT_SOAK=1` makes it a thousand agents, a hundred people
+//! and a minute (`just soak-doc`), else it is a small one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ggml_agent_doc::coordinator::{Command, Op};
@@ -10,32 +12,49 @@ use tokio::time::{Instant, interval_at, timeout};
 use super::client::{Up, agent};
 use super::socket::Editor;
 
-const N_AGENTS: usize = 1_000;
-const N_PEOPLE: u64 = 100;
 const N_SECTIONS: usize = 20;
-const EVERY: Duration = Duration::from_secs(5);
-const MINUTE: Duration = Duration::from_secs(60);
+
+/// How much there is to do.
+#[derive(Clone, Copy)]
+struct Size {
+    n_agents: usize,
+    n_people: u64,
+    /// Between two edits of an agent.
+    every: Duration,
+    in_all: Duration,
+}
+
+impl Size {
+    fn of_this_run() -> Self {
+        let secs = Duration::from_secs;
+        if std::env::var_os("GGML_AGENT_SOAK").is_some() {
+            Self { n_agents: 1_000, n_people: 100, every: secs(5), in_all: secs(60) }
+        } else {
+            Self { n_agents: 60, n_people: 8, every: secs(1) / 2, in_all: secs(2) }
+        }
+    }
+}
 
 /// What an agent's line says after `n` edits.
 fn line(agent: usize, n: usize) -> String {
     format!("a{agent}: edit {n}.\n")
 }
 
-fn text() -> String {
+fn text(size: Size) -> String {
     let section = |n: usize| {
         let lines =
-            (0..N_AGENTS).filter(|agent| agent % N_SECTIONS == n).map(|agent| line(agent, 0));
+            (0..size.n_agents).filter(|agent| agent % N_SECTIONS == n).map(|agent| line(agent, 0));
         format!("# Section {n}\n\n{}\n", lines.collect::<String>())
     };
     (0..N_SECTIONS).map(section).collect()
 }
 
-/// Edits its line every 5 s; answers how often it was told that it is done.
-async fn write(up: std::sync::Arc<Up>, n: usize, section: SectionId, until: Instant) -> usize {
+/// Edits its line again and again; answers how often it was told that it is done.
+async fn write(up: Arc<Up>, n: usize, section: SectionId, size: Size) -> usize {
     let me: Holder = agent(&format!("a{n}"));
-    let begin =
-        Instant::now() + EVERY * u32::try_from(n).unwrap() / u32::try_from(N_AGENTS).unwrap();
-    let mut ticks = interval_at(begin, EVERY);
+    let until = Instant::now() + size.in_all;
+    let share = u32::try_from(n * 1_000 / size.n_agents).unwrap();
+    let mut ticks = interval_at(Instant::now() + size.every * share / 1_000, size.every);
     let mut done = 0;
     loop {
         if ticks.tick().await >= until {
@@ -58,32 +77,31 @@ fn used() -> (f64, u64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a minute long: `just soak-doc`"]
-async fn a_thousand_agents_and_a_hundred_people_lose_nothing() {
-    let up = std::sync::Arc::new(Up::with(&text()).await);
+async fn d07_d08_d17_many_agents_and_many_people_lose_nothing() {
+    let size = Size::of_this_run();
+    let up = Arc::new(Up::with(&text(size)).await);
     let ids: Vec<SectionId> =
         up.document.snapshot().await.unwrap().sections.iter().map(|view| view.id).collect();
     let mut people = Vec::new();
-    for n in 0..N_PEOPLE {
+    for n in 0..size.n_people {
         people.push(Editor::join(&up, &format!("P{n}"), 1_000 + n).await);
     }
     let (cpu, memory) = used();
-    println!("{N_AGENTS} agents, {N_PEOPLE} people: {memory} MiB");
-    let until = Instant::now() + MINUTE;
+    println!("{} agents, {} people: {memory} MiB", size.n_agents, size.n_people);
     let mut agents = JoinSet::new();
-    for n in 0..N_AGENTS {
-        let (up, section) = (std::sync::Arc::clone(&up), ids[n % N_SECTIONS]);
-        agents.spawn(async move { (n, write(up, n, section, until).await) });
+    for n in 0..size.n_agents {
+        let (up, section) = (Arc::clone(&up), ids[n % N_SECTIONS]);
+        agents.spawn(async move { (n, write(up, n, section, size).await) });
     }
     let mut watching = JoinSet::new();
     for mut person in people {
         // Reads until nothing has come for a while.
         watching.spawn(async move {
-            while timeout(3 * EVERY, person.until(|_, frame| frame[0] == 0)).await.is_ok() {}
+            while timeout(3 * size.every, person.until(|_, frame| frame[0] == 0)).await.is_ok() {}
             person
         });
     }
-    let mut done = vec![0; N_AGENTS];
+    let mut done = vec![0; size.n_agents];
     while let Some(agent) = agents.join_next().await {
         let (n, edits) = agent.unwrap();
         done[n] = edits;
@@ -109,6 +127,6 @@ async fn a_thousand_agents_and_a_hundred_people_lose_nothing() {
     }
     println!(
         "{edits} edits, none lost; {:.2} cores, of which the clients are a part; {memory_after} MiB",
-        (cpu_after - cpu) / MINUTE.as_secs_f64(),
+        (cpu_after - cpu) / size.in_all.as_secs_f64(),
     );
 }
