@@ -332,8 +332,8 @@ impl<B: FnMut() -> Boot + Send + 'static> Companion for Beside<B> {
         self.send(now);
     }
 
-    fn locks(&mut self, document: &Coordinator, now: Duration) {
-        self.facts.note(document, now);
+    fn locks(&mut self, _: &Coordinator, now: Duration) {
+        self.facts.note(now);
         self.send(now);
     }
 

@@ -10,8 +10,7 @@ use super::client::{DocNote, LockDenied};
 use super::event::{DocEvent, DocEventKind};
 use super::{DocMsg, DocumentAgent, Look, RETRY_AFTER, Waiting, wire};
 use crate::coordinator::{
-    Accepted, Delivery, Done, EditError, Holder, ImportError, Imported, LockError, Note, OpError,
-    Out, ReserveRefused, Snapshot, SubscribeError,
+    Accepted, Delivery, Done, EditError, Holder, Note, OpError, Out, Snapshot, SubscribeError,
 };
 use crate::history::Update;
 use crate::section::SectionId;
@@ -39,24 +38,14 @@ pub(super) enum Effect {
         answer: Waiting,
         result: Result<Vec<Grant<SectionId>>, LockDenied>,
     },
-    Preempt(
-        Reply<Result<Option<Vec<Grant<SectionId>>>, LockError>>,
-        Result<Option<Vec<Grant<SectionId>>>, LockError>,
-    ),
-    ForceRelease(Reply<Option<Token>>, Option<Token>),
-    Reserve(
-        Reply<Result<std::time::Duration, ReserveRefused>>,
-        Result<std::time::Duration, ReserveRefused>,
-    ),
     Release(Reply<Result<(), Stale>>, Result<(), Stale>),
     Renew(Reply<Result<std::time::Duration, Stale>>, Result<std::time::Duration, Stale>),
     Edit(Reply<Result<Accepted, EditError>>, Result<Accepted, EditError>),
-    Import(Reply<Result<Imported, ImportError>>, Result<Imported, ImportError>),
     Command(Reply<Result<Done, OpError>>, Result<Done, OpError>),
     Commands(Reply<Vec<Result<Done, OpError>>>, Vec<Result<Done, OpError>>),
     /// Readers find who holds this section.
     ShowHolder(SectionId, Option<Holder>),
-    /// Sends the answer of a [`Work`](super::Work).
+    /// Sends the answer of what is asked seldom.
     Answer(Box<dyn FnOnce() + Send>),
     Subscribe(Reply<Result<Snapshot, SubscribeError>>, Result<Snapshot, SubscribeError>),
     Envelope {
@@ -64,6 +53,12 @@ pub(super) enum Effect {
         kind: MessageType,
         payload: Bytes,
     },
+}
+
+impl Effect {
+    pub(super) fn answer<T: Send + 'static>(reply: Reply<T>, answer: T) -> Self {
+        Self::Answer(Box::new(move || reply.send(answer)))
+    }
 }
 
 impl DocumentAgent {
@@ -185,13 +180,9 @@ impl DocumentAgent {
             Effect::Lock { holder, answer, result } => {
                 self.answer_lock(&holder, answer, result, ctx);
             }
-            Effect::Preempt(reply, answer) => reply.send(answer),
-            Effect::ForceRelease(reply, answer) => reply.send(answer),
-            Effect::Reserve(reply, answer) => reply.send(answer),
             Effect::Release(reply, answer) => reply.send(answer),
             Effect::Renew(reply, answer) => reply.send(answer),
             Effect::Edit(reply, answer) => reply.send(answer),
-            Effect::Import(reply, answer) => reply.send(answer),
             Effect::Command(reply, answer) => reply.send(answer),
             Effect::Commands(reply, answers) => reply.send(answers),
             Effect::ShowHolder(section, holder) => match holder {

@@ -90,7 +90,7 @@ impl DocumentAgent {
                 for grant in answer.iter().flatten().flatten() {
                     self.publish(&client.holder, DocEventKind::granted(grant));
                 }
-                self.hold(Effect::Preempt(reply, answer));
+                self.hold(Effect::answer(reply, answer));
             }
             LockMsg::ForceRelease { by, section, reply } => {
                 let step = self.coordinator.force_release(section, Self::now(ctx));
@@ -98,14 +98,14 @@ impl DocumentAgent {
                 if let Some(token) = step.answer {
                     self.publish(&by, DocEventKind::Forced { section, token });
                 }
-                self.hold(Effect::ForceRelease(reply, step.answer));
+                self.hold(Effect::answer(reply, step.answer));
             }
             LockMsg::Reserve { client, section, lease, reply } => {
                 self.meet(&client, ctx);
                 let now = Self::now(ctx);
                 let step = self.coordinator.reserve(&client.holder, section, lease, now);
                 self.carry_out(step.outs);
-                self.hold(Effect::Reserve(reply, step.answer));
+                self.hold(Effect::answer(reply, step.answer));
             }
             LockMsg::Release { client, section, token, reply } => {
                 let answer = self.release(&client.holder, section, token, ctx);

@@ -302,7 +302,7 @@ impl DocumentAgent {
             }
             DocMsg::Import { author, base, file, reply } => {
                 let answer = self.import(&author, &base, &file, ctx);
-                self.hold(Effect::Import(reply, answer));
+                self.hold(Effect::answer(reply, answer));
             }
             DocMsg::Command(message) => self.obey_command(message, ctx),
             DocMsg::Subscribe { client, reply } => {

@@ -41,7 +41,7 @@ impl Work {
         Self(Box::new(move |turn| match turn {
             Some((document, ctx)) => {
                 let answer = job(document, ctx);
-                document.hold(Effect::Answer(Box::new(move || reply.send(answer))));
+                document.hold(Effect::answer(reply, answer));
             }
             None => reply.send(Err(E::unsaved())),
         }))

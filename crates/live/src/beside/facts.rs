@@ -23,7 +23,7 @@ impl Facts {
     }
 
     /// Something was done in the document: to be looked at within a tick.
-    pub(super) fn note(&mut self, _: &Coordinator, now: Duration) {
+    pub(super) fn note(&mut self, now: Duration) {
         self.due.get_or_insert(now + UPDATE_TICK);
     }
 
@@ -97,12 +97,12 @@ pub(crate) fn lock_of(row: &LockRow<'_>, now: Duration) -> Value {
 
 fn facts(document: &Coordinator, now: Duration) -> Value {
     let mut sections = Map::new();
-    for about in document.about() {
-        if about.version == 0 && about.mode == Mode::default() {
+    for view in document.snapshot().sections {
+        if view.version == 0 && view.mode == Mode::default() {
             continue;
         }
-        let section = json!({ "ver": about.version, "mode": mode(about.mode) });
-        sections.insert(about.id.to_string(), section);
+        let section = json!({ "ver": view.version, "mode": mode(view.mode) });
+        sections.insert(view.id.to_string(), section);
     }
     for row in document.lock_rows() {
         let section = sections.entry(row.section.to_string()).or_insert_with(|| json!({}));
