@@ -27,7 +27,8 @@ impl Splice {
 }
 
 /// The smallest change at one place that makes `new` of `old`; `None` if they are equal.
-pub(crate) fn between(old: &str, new: &str) -> Option<Change> {
+#[must_use]
+pub fn between(old: &str, new: &str) -> Option<Change> {
     if old == new {
         return None;
     }

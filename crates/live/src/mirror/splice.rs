@@ -65,22 +65,8 @@ impl Splice {
     /// A caret in the common beginning or end stays where it is, which replacing the whole would not do.
     #[must_use]
     pub fn between(before: &str, after: &str) -> Option<Self> {
-        if before == after {
-            return None;
-        }
-        let same = |(a, b): &(u8, u8)| a == b;
-        let mut start = before.bytes().zip(after.bytes()).take_while(same).count();
-        // Equal bytes may end within a character.
-        while !before.is_char_boundary(start) || !after.is_char_boundary(start) {
-            start -= 1;
-        }
-        let (old, new) = (&before[start..], &after[start..]);
-        let mut end = old.bytes().rev().zip(new.bytes().rev()).take_while(same).count();
-        while !old.is_char_boundary(old.len() - end) || !new.is_char_boundary(new.len() - end) {
-            end -= 1;
-        }
-        let insert = new[..new.len() - end].to_owned();
-        Some(Self { at: start, del: old.len() - end, insert })
+        let change = ggml_agent_doc::change::between(before, after)?;
+        Some(Self { at: change.at, del: change.del, insert: change.insert })
     }
 
     fn fits(&self, text: &str) -> Result<(), SpliceError> {
